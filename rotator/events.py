@@ -1,0 +1,61 @@
+"""What happened, said once: progress, log lines, metrics, audit trail and notifications are all fed by this stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """The steps of the protocol, and the looks that come before them."""
+
+    OBSERVE = "observe"
+    DECIDE = "decide"
+    PREFLIGHT = "preflight"
+    ISSUE = "issue"
+    GRANT = "grant"
+    VERIFY = "verify"
+    PUBLISH = "publish"
+    CONFIRM = "confirm"
+    MIRROR = "mirror"
+    MARK = "mark"
+    RETIRE = "retire"
+    REVOKE = "revoke"
+    FENCE = "fence"
+    REGENERATE = "regenerate"
+    RESTORE = "restore"
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of one credential. ``message`` is a sentence for people; nothing here is secret."""
+
+    at: datetime
+    credential: str
+    cluster: str
+    step: Step
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+    token: str = ""
+    """The token id that the step was about, if any."""
+    destination: str = ""
+    rotation: str = ""
+    duration: timedelta = timedelta()
+
+
+Listener = Callable[[Event], None]
+"""Takes every event, from several threads; must not raise."""

@@ -1,0 +1,199 @@
+"""The values that everything else speaks in: immutable, without I/O, clock or randomness."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NewType, NoReturn, Self
+
+Version = NewType("Version", str)
+"""What a store says of one state of one record; opaque, never the same again for a later state."""
+
+USERID = re.compile(r"[^\s:/!@]+(?:@[^\s:/!@]+)*@[A-Za-z][A-Za-z0-9.\-_]+")
+TOKEN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.\-_]+")
+
+
+class Secret:
+    """A secret value that does not show itself: not in ``repr``, ``str``, formatting, JSON or a pickle."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the value; the only way to it, so that uses can be searched for."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled or copied to another process")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        return self
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TokenId:
+    """The full id of a PVE API token, ``user@realm!name``."""
+
+    userid: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``user@realm!name``; raises ``ValueError`` when it is anything else."""
+        userid, bang, name = text.rpartition("!")
+        if not bang or not USERID.fullmatch(userid) or not TOKEN_NAME.fullmatch(name):
+            raise ValueError("not a token id of the form user@realm!name")
+        return cls(userid, name)
+
+    def __str__(self) -> str:
+        return f"{self.userid}!{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token with its secret: what a consumer logs in with."""
+
+    id: TokenId
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """What PVE tells of a token.
+
+    ``expire`` is None when PVE enforces no end. A token works during the second it expires in (measured on PVE 9.2).
+    """
+
+    id: TokenId
+    expire: datetime | None = None
+    privsep: bool = True
+    comment: str = ""
+
+    def is_expired(self, now: datetime) -> bool:
+        """Say whether PVE refuses it at that time for its age alone."""
+        return self.expire is not None and self.expire < now.replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """A PVE user with all its tokens, as one list call shows them."""
+
+    userid: str
+    enabled: bool = True
+    expire: datetime | None = None
+    groups: tuple[str, ...] = ()
+    tokens: tuple[TokenState, ...] = ()
+
+    def is_usable(self, now: datetime) -> bool:
+        """Say whether its tokens can log in at all."""
+        return self.enabled and (self.expire is None or self.expire >= now.replace(microsecond=0))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """One entry of PVE's access control list: a role on a path."""
+
+    path: str
+    role: str
+    propagate: bool = True
+
+
+Permissions = Mapping[str, Mapping[str, int]]
+"""Effective permissions by path and privilege; the value is the propagate bit, held means present (measured)."""
+
+
+class Strategy(StrEnum):
+    """How a new secret comes about."""
+
+    FRESH = "fresh"
+    REGENERATE = "regenerate"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One place in one backend. ``location`` is what the backend made of the user's settings for it."""
+
+    backend: str
+    location: Any
+    label: str
+    """For people: ``file:/run/secrets/ci.json``; unique among all destinations, never secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A GET that the new token must be able to do before it is published."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a due rotation may happen: from each match of a cron expression for a duration, in a time zone."""
+
+    cron: str
+    duration: timedelta
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the user configures: one managed token, its interval and where its record goes."""
+
+    name: str
+    cluster: str
+    owner: str
+    userid: str
+    base: str
+    every: timedelta
+    overlap: timedelta
+    destinations: tuple[Destination, ...]
+    """The first is the primary, the others are mirrors."""
+    lifetime: timedelta | None = None
+    in_flight: timedelta = timedelta(minutes=10)
+    privsep: bool = True
+    grants: tuple[Grant, ...] | None = None
+    """None: what the predecessor has."""
+    probes: tuple[Probe, ...] = ()
+    windows: tuple[Window, ...] = ()
+    strategy: Strategy = Strategy.FRESH
+    adopt: bool = False
+    paused: bool = False
+    is_operator: bool = False
+
+    @property
+    def primary(self) -> Destination:
+        """The destination whose record decides which token is current."""
+        return self.destinations[0]
+
+    @property
+    def mirrors(self) -> tuple[Destination, ...]:
+        """The destinations that follow the primary."""
+        return self.destinations[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a backend holds at a location: all keys, ours and foreign, and the version of this state."""
+
+    fields: Mapping[str, Secret] = field(repr=False)
+    version: Version
