@@ -1,0 +1,67 @@
+# Everything here needs make and Python 3.11, 3.12 or 3.13, and nothing else: each target installs what it uses
+# into .venv, at the versions and hashes of requirements/dev.txt. A second run installs nothing.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check fix lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-12s%s\n' "$$t" "$$d"; done
+
+demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, no network
+	@echo "demo: rotating a token of a simulated PVE"
+	@$(BIN)/rotate demo
+
+test: $(VENV)/.installed ## all tests, with branch coverage
+	@echo "test: pytest on every core, with branch coverage"
+	@$(BIN)/python -m pytest -q -n auto --cov
+
+check: $(VENV)/.installed ## format, lint, types, layers, locks
+	@echo "check: format, lint, types, layers, locks"
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q tests/repo/test_locks.py
+
+fix: $(VENV)/.installed ## format, and repair what the linter can
+	@echo "fix: format, and repair what the linter can"
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+
+lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (newest versions: LOCK_FLAGS=--upgrade)
+	@echo "lock: resolving the dependencies"
+	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
+	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
+
+clean: ## remove everything that these targets made
+	@echo "clean: removing $(VENV), caches and builds"
+	@rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A name that merely exists is not enough: version managers put shims on the path that fail when called.
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+
+$(VENV)/.locked: requirements/dev.txt
+	@python=; for p in $(PYTHONS); do if $$p -c '$(SUITABLE)' >/dev/null 2>&1; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "no Python 3.11, 3.12 or 3.13 with venv found (tried: $(strip $(PYTHONS)))" >&2; \
+		echo "hint: on Debian, apt-get install python3-venv; or name one: make PYTHON=/path/to/python" >&2; \
+		exit 1; \
+	fi; \
+	echo "install: $(VENV), with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
