@@ -1,0 +1,172 @@
+"""The TLS server of one simulated node: a thread per connection, with the habits of pveproxy.
+
+Threads and sockets of the standard library: requests are few and blocking is simple. See ``wire`` for why no HTTP
+library is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+
+from rotator.testing.wire import HeaderTooLargeError, Message, Reply, moved, read_message, written
+
+_TLS_HANDSHAKE = b"\x16"
+_REQUESTS_PER_CONNECTION = 100
+_CHUNK = 65536
+_LINGER = 0.5
+"""Seconds in which the rest of an unread request is swallowed, so that the refusal is not lost to a reset."""
+
+Handler = Callable[[Message], Reply | None]
+"""Answers a request; None hangs up without an answer."""
+
+
+class NodeServer:
+    """Listens on one loopback address. ``is_down`` makes it refuse connections, keeping its port."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        tls: ssl.SSLContext,
+        *,
+        now: Callable[[], float],
+        refuse: Callable[[], None],
+        keep_alive: float,
+    ) -> None:
+        self._handler = handler
+        self._tls = tls
+        self._now = now
+        self._refuse = refuse
+        self._keep_alive = keep_alive
+        self._reserved: socket.socket | None = None
+        self._listener: socket.socket | None = None
+        self._acceptor: Thread | None = None
+        self._lock = Lock()
+        self._open: dict[socket.socket, Thread] = {}
+        self._closing = Event()
+
+    def start(self, host: str, port: int) -> tuple[str, int]:
+        """Take the address and listen; return it. Port 0 takes a free one."""
+        self._reserved = _bound(host, port)
+        address: tuple[str, int] = self._reserved.getsockname()[:2]
+        self.listen()
+        return address
+
+    def listen(self) -> None:
+        """Accept connections (again). Repeat: nothing happens."""
+        if self._reserved is None or self._listener is not None:
+            return
+        self._closing.clear()
+        self._listener = _bound(*self._reserved.getsockname()[:2])
+        self._listener.listen(128)
+        self._acceptor = Thread(target=self._accept, args=(self._listener,), name="simulated-pve", daemon=True)
+        self._acceptor.start()
+
+    def refuse(self) -> None:
+        """Cut all connections and refuse new ones, as a machine that is down. Repeat: nothing happens."""
+        if self._listener is None or self._acceptor is None:
+            return
+        self._closing.set()
+        _cut(self._listener)
+        self._acceptor.join()
+        self._listener.close()
+        self._listener = None
+        with self._lock:
+            threads = list(self._open.values())
+            for link in self._open:
+                _cut(link)
+        for thread in threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Stop, give the port back and leave no thread behind. Repeat: nothing happens."""
+        self.refuse()
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._closing.is_set():
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            thread = Thread(target=self._serve, args=(link,), name="simulated-pve", daemon=True)
+            with self._lock:
+                self._open[link] = thread
+            thread.start()
+
+    def _serve(self, link: socket.socket) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(link):
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            link.settimeout(self._keep_alive)
+            self._converse(link)
+        with self._lock:
+            self._open.pop(link, None)
+
+    def _converse(self, link: socket.socket) -> None:
+        if link.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+            self._redirect(link)
+            return
+        with self._tls.wrap_socket(link, server_side=True) as secure:
+            with self._lock:
+                self._open[secure] = self._open.pop(link)
+            try:
+                self._answer_all(secure)
+            except HeaderTooLargeError:
+                self._closing.wait(self._keep_alive)
+            finally:
+                with self._lock:
+                    self._open.pop(secure, None)
+
+    def _redirect(self, link: socket.socket) -> None:
+        found = read_message(lambda: link.recv(_CHUNK), b"")
+        if found:
+            link.sendall(moved(found[0]))
+
+    def _answer_all(self, link: ssl.SSLSocket) -> None:
+        rest = b""
+        for served in range(1, _REQUESTS_PER_CONNECTION + 1):
+            found = read_message(lambda: link.recv(_CHUNK), rest)
+            if found is None or self._closing.is_set():
+                return
+            message, rest = found
+            reply = self._handler(message)
+            if reply is None:
+                return
+            if reply.is_refused_login:
+                self._refuse()
+            is_last = reply.close or served == _REQUESTS_PER_CONNECTION or message.version != "HTTP/1.1"
+            link.sendall(written(reply, self._now(), close=is_last))
+            if is_last:
+                self._say_goodbye(link, message)
+                return
+
+    def _say_goodbye(self, link: ssl.SSLSocket, message: Message) -> None:
+        if message.is_chunked or message.length > len(message.body):
+            link.settimeout(_LINGER)
+            while link.recv(_CHUNK):
+                pass
+        link.settimeout(_LINGER)
+        link.unwrap()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Bind a socket that may share its port with the one that keeps it reserved."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _cut(link: socket.socket) -> None:
+    """Wake whoever waits on a socket; past ``SSLSocket``, whose own shutdown is not for another thread's use."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(link, socket.SHUT_RDWR)
