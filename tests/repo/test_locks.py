@@ -1,0 +1,79 @@
+"""The locks are in step with pyproject.toml and hold anywhere; found out without asking anybody."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tests.repo.tree import pyproject, read
+
+NAME = canonicalize_name(pyproject()["project"]["name"])
+RUNTIME = [Requirement(line) for line in pyproject()["project"]["dependencies"]]
+DEVELOPMENT = [Requirement(line) for line in pyproject()["dependency-groups"]["dev"]]
+LOCKS = {"runtime": RUNTIME, "dev": RUNTIME + DEVELOPMENT}
+
+
+def blocks(lock: str) -> dict[str, str]:
+    """Return the text of each pin of a lock, its hashes and origins included, by canonical name."""
+    parts = re.split(r"^(?=[A-Za-z0-9])", read(f"requirements/{lock}.txt"), flags=re.MULTILINE)[1:]
+    return {canonicalize_name(part.partition("==")[0]): part for part in parts}
+
+
+def version(block: str) -> str:
+    """Return the version of a pin."""
+    return block.partition("==")[2].split()[0]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_each_dependency_is_pinned_where_the_project_wants_it(lock: str) -> None:
+    """Changing a bound in pyproject.toml without ``make lock`` fails here."""
+    pins = {name: version(block) for name, block in blocks(lock).items()}
+    wrong = [
+        str(wanted)
+        for wanted in LOCKS[lock]
+        if not wanted.specifier.contains(pins.get(canonicalize_name(wanted.name), "0"))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_project_pulls_in_nothing_that_it_does_not_name(lock: str) -> None:
+    """Removing a dependency without ``make lock`` fails here."""
+    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev)?\)"
+    direct = {name for name, block in blocks(lock).items() if re.search(ours, block)}
+    assert direct == {canonicalize_name(wanted.name) for wanted in LOCKS[lock]}
+
+
+def test_the_product_is_tested_with_what_it_runs_with() -> None:
+    """Both locks pin the same versions."""
+    dev = blocks("dev")
+    assert {name: version(block) for name, block in blocks("runtime").items()}.items() <= {
+        name: version(block) for name, block in dev.items()
+    }.items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes(lock: str) -> None:
+    """An installation takes what was locked or nothing."""
+    assert [name for name, block in blocks(lock).items() if "--hash=sha256:" not in block] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_place(lock: str) -> None:
+    """Where packages come from is the business of whoever installs them."""
+    assert re.findall(r"://|--(?:extra-)?index-url|--find-links|@ file", read(f"requirements/{lock}.txt")) == []
+
+
+def test_the_supported_pythons_are_named_alike() -> None:
+    """The bounds, the classifiers and the Makefile speak of the same versions."""
+    project = pyproject()["project"]
+    bounds = SpecifierSet(project["requires-python"])
+    supported = [f"3.{minor}" for minor in range(20) if bounds.contains(f"3.{minor}")]
+    classified = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    sought = re.findall(r"python(3\.\d+)", read("Makefile"))
+    assert classified == supported
+    assert sorted(sought) == supported
