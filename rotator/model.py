@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType, NoReturn, Self
@@ -197,3 +197,91 @@ class Stored:
 
     fields: Mapping[str, Secret] = field(repr=False)
     version: Version
+
+
+class UnusableRecordError(ValueError):
+    """A destination holds something under our keys that is no token."""
+
+
+TOKEN_ID_KEY, TOKEN_SECRET_KEY = "token_id", "token_secret"
+
+
+def token_of(stored: Stored | None) -> Token | None:
+    """Read the token out of what a backend holds; None when our keys are not there.
+
+    Raises: ``UnusableRecordError`` when one of the two is missing or the id is none; the message shows no value.
+    """
+    token_id, secret = (stored.fields.get(key) if stored else None for key in (TOKEN_ID_KEY, TOKEN_SECRET_KEY))
+    if token_id is None and secret is None:
+        return None
+    if token_id is None or secret is None or not secret.reveal():
+        raise UnusableRecordError(f"it has only one of {TOKEN_ID_KEY} and {TOKEN_SECRET_KEY}")
+    try:
+        return Token(TokenId.parse(token_id.reveal()), secret)
+    except ValueError:
+        raise UnusableRecordError(f"its {TOKEN_ID_KEY} is not of the form user@realm!name") from None
+
+
+def fields_of(token: Token) -> dict[str, Secret]:
+    """Return the keys and values that a record of this token has."""
+    return {TOKEN_ID_KEY: Secret(str(token.id)), TOKEN_SECRET_KEY: token.secret}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A destination that was read: the token that it holds, if any, and the version of that state."""
+
+    token: Token | None = None
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A destination that could not be read, or whose record makes no sense, and why."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that is known of one credential at one time; what the policy decides from.
+
+    ``tokens`` are all tokens of the user, read *after* the destinations: a token that the record names and the list
+    lacks is really gone. ``now`` is PVE's clock. ``user_usable`` is False when the user is disabled or has expired.
+    ``accepted`` tells whether the primary's record logs in: asked only
+    when a rotation was left unfinished, else None.
+    """
+
+    credential: Credential
+    now: datetime
+    tokens: tuple[TokenState, ...]
+    destinations: tuple[Held | Unread, ...]
+    user_usable: bool = True
+    accepted: bool | None = None
+
+    @property
+    def primary(self) -> Held | Unread:
+        """What the first destination holds."""
+        return self.destinations[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run was asked to do beyond what is due."""
+
+    forced: bool = False
+    compromised: bool = False
+    """The current token is known to others: replace it, and revoke at once whatever came before."""
+    overlap: timedelta | None = None
+    """For this run only, instead of the credential's own."""
+    adopt: bool = False
+    """Take over the token that the record holds, for this run only."""
+
+    def overlap_of(self, credential: Credential) -> timedelta:
+        """Return how long the old token lives on in this run."""
+        return timedelta() if self.compromised else credential.overlap if self.overlap is None else self.overlap
+
+    def fulfilled(self) -> Request:
+        """Return what is left to ask after the forced rotation is done."""
+        return replace(self, forced=False)

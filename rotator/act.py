@@ -1,0 +1,127 @@
+"""What one act knows while its steps are carried out, and what it does when one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from rotator.backend import Backend
+from rotator.clock import Clock
+from rotator.errors import ConflictError, NotFoundError, OutcomeUnknownError, RotatorError
+from rotator.events import Listener, Step
+from rotator.marker import Marker
+from rotator.model import Grant, Observation, Request, Token
+from rotator.narrate import Narrator
+from rotator.plan import Plan
+from rotator.pve import Pve
+from rotator.steps import Regenerate
+from rotator.view import View
+
+TRIES = 5
+"""How often a lagging replica, an unanswered write or a node that lags behind is asked again."""
+PAUSE = 2.0
+"""Seconds between the tries. A node that was cut off has caught up some 3 s after it rejoins (measured)."""
+
+
+class LostError(ConflictError):
+    """Somebody else published; the world must be observed again."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All that the executor touches."""
+
+    pve: Pve
+    backends: Mapping[str, Backend]
+    clock: Clock
+    listen: Listener
+    draw: Callable[[], str]
+    """Draws the random part of a name."""
+
+
+@dataclass
+class Act:
+    """One plan being carried out for one credential."""
+
+    ports: Ports
+    seen: Observation
+    plan: Plan
+    request: Request
+    rotation: str
+    new: Token | None = None
+    """The token that was issued, or the pinned one with its new secret."""
+    marker: Marker | None = None
+    grants: tuple[Grant, ...] = ()
+    is_ours_alone: bool = False
+    """The new token cannot have been read by anybody: it may be deleted."""
+    is_published: bool = False
+    has_begun: bool = False
+    """The call that makes a new secret was sent."""
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Put what was observed into the protocol's terms."""
+        self.credential = self.seen.credential
+        self.view = View(self.seen, self.request)
+        reason = self.plan.finding.reason
+        self.narrator = Narrator(self.ports.clock, self.ports.listen, self.credential, self.rotation, reason)
+
+    @property
+    def current(self) -> Token:
+        """The token that the destinations should hold: the new one, or what is published.
+
+        Raises: ``LookupError`` when there is neither, which no plan leads to.
+        """
+        token = self.new or self.view.record
+        if token is None:
+            raise LookupError("a step before anything was issued or published")
+        return token
+
+    def patiently(self, call: Callable[[], None], again_on: type[RotatorError]) -> None:
+        """Do it again after a pause as long as it raises that, for a node or a replica that lags behind."""
+        for _ in range(TRIES - 1):
+            try:
+                return call()
+            except again_on:
+                self.ports.clock.sleep(PAUSE)
+        return call()
+
+    def abandon(self) -> None:
+        """Delete the token that was just made, if nobody can have read it; or else a later run finds an orphan."""
+        if self.new is None or not self.is_ours_alone:
+            return
+        with suppress(RotatorError), self.narrator.step(Step.REVOKE, token=self.new.id) as telling:
+            telling.say("not published; deleted again")
+            with suppress(NotFoundError):
+                twice(lambda token=self.new.id: self.ports.pve.revoke(token))
+            self.new = None
+
+    @property
+    def is_half_regenerated(self) -> bool:
+        """Whether the old secret is dead, or may be, and the new one is not stored."""
+        return (
+            any(isinstance(step, Regenerate) for step in self.plan.steps) and self.has_begun and not self.is_published
+        )
+
+    def live(self) -> str:
+        """Say which tokens are live now, for a person who reads of a failure."""
+        record, parts = self.view.record, []
+        if record and self.view.current and not self.is_published:
+            parts.append(
+                f"{record.id} is still published" + ("" if self.view.current.expire is None else ", with an end")
+            )
+        if self.new and self.is_published:
+            parts.append(f"{self.new.id} is published")
+            parts += [f"{old.id} is still live" for old in [self.view.current] if old and old.id != self.new.id]
+        elif self.new:
+            parts.append(f"{self.new.id} was issued and may be live; a later run deletes it")
+        return "; ".join(parts) or "no token of this credential is published"
+
+
+def twice(call: Callable[[], None]) -> None:
+    """Repeat a call that changes nothing the second time, when the first got no answer."""
+    try:
+        call()
+    except OutcomeUnknownError:
+        call()

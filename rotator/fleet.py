@@ -1,0 +1,196 @@
+"""Many credentials: a lane for each cluster, one list call to find what needs work, one summary.
+
+Writes to one cluster are serialised (by the adapter: PVE has one lock whose waiters poll once a second, measured);
+reads, and different clusters, go on side by side. A cluster that does not answer costs one timeout, not one for each
+credential. The operator's own token is handled last in its lane, when nobody else needs the operator any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rotator.act import Ports
+from rotator.backend import Backend
+from rotator.clock import Clock
+from rotator.errors import ExitCode, RotatorError
+from rotator.events import Listener
+from rotator.model import Credential, Observation, Request, UserState
+from rotator.observe import observe
+from rotator.plan import Plan, decide
+from rotator.policy import judge_at_a_glance
+from rotator.pve import Pve
+from rotator.rotate import Result, Run, exit_code_of
+
+T = TypeVar("T")
+GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.IN_FLIGHT, ExitCode.DONE)
+"""Which exit code counts when there are several: the gravest."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What all the work is done with. ``open_cluster`` is asked once for each cluster that is needed; it may be slow."""
+
+    open_cluster: Callable[[str], Pve]
+    backends: Mapping[str, Backend]
+    clock: Clock
+    listen: Listener
+    draw: Callable[[], str]
+    parallel: int = 8
+    """The most credentials that are worked on at one time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How one credential stands: what was seen and what would be done, or why that is not known.
+
+    ``seen`` is None when PVE's list alone said that nothing is to do.
+    """
+
+    credential: Credential
+    plan: Plan | None = None
+    seen: Observation | None = None
+    user: UserState | None = None
+    error: RotatorError | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What it means for a script."""
+        if self.error:
+            return self.error.exit_code
+        return exit_code_of(self.plan.finding) if self.plan else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One cluster's credentials, and what its one list call said."""
+
+    pve: Pve
+    users: Mapping[str, UserState]
+    fleet: Fleet
+
+    def glance(self, credential: Credential, request: Request) -> Plan | None:
+        """Say from the list alone that nothing is to do; None when a closer look is needed."""
+        user = self.users.get(credential.userid)
+        if user is None or request != Request():
+            return None
+        finding = judge_at_a_glance(credential, user, self.pve.now())
+        return Plan(finding) if finding else None
+
+    def survey(self, credential: Credential, request: Request) -> Survey:
+        """Look at one credential and change nothing."""
+        user = self.users.get(credential.userid)
+        if plan := self.glance(credential, request):
+            return Survey(credential, plan, user=user)
+        try:
+            seen = observe(credential, self.pve, self.fleet.backends, user)
+        except RotatorError as error:
+            return Survey(credential, user=user, error=error)
+        return Survey(credential, decide(seen, request), seen, user)
+
+    def rotate(self, credential: Credential, request: Request) -> Result:
+        """Do what is to do for one credential."""
+        if plan := self.glance(credential, request):
+            return resting(credential, plan)
+        ports = Ports(self.pve, self.fleet.backends, self.fleet.clock, self.fleet.listen, self.fleet.draw)
+        return Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
+
+
+def survey(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Survey]:
+    """Look at credentials and change nothing: one list call for each cluster, and a closer look only where needed."""
+    wish = request or Request()
+    return in_lanes(
+        fleet, credentials, lambda lane, it: lane.survey(it, wish), lambda it, error: Survey(it, error=error)
+    )
+
+
+def rotate(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Result]:
+    """Rotate what is due or asked for, finish what is unfinished. A failure is a result, never an exception.
+
+    Repeat: finds nothing to do. Crash: each credential is left where it was; the next run goes on.
+    """
+    wish = request or Request()
+    return in_lanes(fleet, credentials, lambda lane, it: lane.rotate(it, wish), failed)
+
+
+def in_lanes(
+    fleet: Fleet,
+    credentials: Sequence[Credential],
+    work: Callable[[Lane, Credential], T],
+    unreached: Callable[[Credential, RotatorError], T],
+) -> list[T]:
+    """Do work on credentials, cluster by cluster side by side; the results stand in the order of the credentials."""
+    lanes: dict[str, list[Credential]] = {}
+    for credential in credentials:
+        lanes.setdefault(credential.cluster, []).append(credential)
+    if not lanes:
+        return []
+    wide = max(1, fleet.parallel // len(lanes))
+
+    def run(cluster: str) -> dict[str, T]:
+        return one_lane(fleet, cluster, lanes[cluster], wide=wide, work=work, unreached=unreached)
+
+    with ThreadPoolExecutor(min(len(lanes), fleet.parallel), "cluster") as pool:
+        found = {name: it for lane in pool.map(run, lanes) for name, it in lane.items()}
+    return [found[credential.name] for credential in credentials]
+
+
+def one_lane(
+    fleet: Fleet,
+    cluster: str,
+    credentials: Sequence[Credential],
+    *,
+    wide: int,
+    work: Callable[[Lane, Credential], T],
+    unreached: Callable[[Credential, RotatorError], T],
+) -> dict[str, T]:
+    """List a cluster's users once, then work on its credentials, the operator's own last."""
+    try:
+        pve = fleet.open_cluster(cluster)
+        lane = Lane(pve, pve.users(), fleet)
+    except RotatorError as error:
+        return {credential.name: unreached(credential, error) for credential in credentials}
+    others = [credential for credential in credentials if not credential.is_operator]
+    with ThreadPoolExecutor(wide, cluster) as pool:
+        done = dict(zip((it.name for it in others), pool.map(lambda it: work(lane, it), others), strict=True))
+    return done | {it.name: work(lane, it) for it in credentials if it.is_operator}
+
+
+def resting(credential: Credential, plan: Plan) -> Result:
+    """Make the result of a credential that needs nothing."""
+    finding = plan.finding
+    return Result(
+        credential.name,
+        credential.cluster,
+        exit_code_of(finding),
+        finding.reason,
+        finding.message,
+        token=str(finding.token.id) if finding.token else "",
+        until=finding.until,
+    )
+
+
+def failed(credential: Credential, error: RotatorError) -> Result:
+    """Make the result of a credential whose cluster was not reached."""
+    return Result(
+        credential.name,
+        credential.cluster,
+        error.exit_code,
+        "cluster-unreachable",
+        error.message,
+        hint=error.hint,
+        live="nothing was touched",
+    )
+
+
+def gravest(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the exit code that a script should see."""
+    seen = set(codes)
+    return next((code for code in GRAVITY if code in seen), ExitCode.DONE)
+
+
+def unpaused(credentials: Iterable[Credential]) -> list[Credential]:
+    """Leave out what is paused, as every wish for *all* credentials does."""
+    return [credential for credential in credentials if not credential.paused]

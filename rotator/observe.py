@@ -1,0 +1,71 @@
+"""Ask everybody, yield one observation. It decides nothing and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rotator.backend import Backend
+from rotator.errors import RotatorError, UnauthenticatedError, UnavailableError
+from rotator.model import (
+    Credential,
+    Destination,
+    Held,
+    Observation,
+    Token,
+    Unread,
+    UnusableRecordError,
+    UserState,
+    token_of,
+)
+from rotator.pve import Pve
+from rotator.view import View
+
+
+def observe(credential: Credential, pve: Pve, backends: Mapping[str, Backend], user: UserState | None) -> Observation:
+    """Read every destination, *then* list the user's tokens; ask whether an unfinished record logs in.
+
+    The order matters: a token that a record names and the later list lacks is really gone. ``user`` is what the
+    cluster's list said of the user, None when it was not in it.
+
+    Raises: what ``Pve.tokens`` raises; a destination that cannot be read is an observation, not an error.
+    """
+    destinations = tuple(read(destination, backends) for destination in credential.destinations)
+    tokens = pve.tokens(credential.userid)
+    now = pve.now()
+    usable = user is None or user.is_usable(now)
+    seen = Observation(credential, now, tokens, destinations, user_usable=usable)
+    view = View(seen)
+    if view.record and view.marker and not view.marker.published and usable:
+        seen = replace(seen, accepted=is_accepted(view.record, pve))
+    return seen
+
+
+def read(destination: Destination, backends: Mapping[str, Backend]) -> Held | Unread:
+    """Read one destination."""
+    try:
+        stored = backends[destination.backend].read(destination.location)
+        return Held(token_of(stored), stored.version if stored else None)
+    except RotatorError as error:
+        return Unread(f"{destination.label}: {error}", error.hint)
+    except UnusableRecordError as error:
+        hint = "put back both keys, or remove them so that a new token is issued"
+        return Unread(f"{destination.label} holds something that is no token: {error}", hint)
+
+
+def is_accepted(token: Token, pve: Pve) -> bool | None:
+    """Say whether PVE takes this token on any endpoint; None when nobody answered.
+
+    A node that was cut off refuses what is new until it has caught up (measured), so one yes counts.
+    """
+    consumer, refused = pve.consumer(token), False
+    for endpoint in pve.endpoints:
+        try:
+            consumer.login(endpoint)
+        except UnauthenticatedError:
+            refused = True
+        except UnavailableError:
+            continue
+        else:
+            return True
+    return False if refused else None

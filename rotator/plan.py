@@ -1,0 +1,163 @@
+"""From a finding to the steps that will be done: pure, so that a dry run is this plan printed.
+
+The steps (``rotator.steps``) are a closed union that ``rotator.rotate`` executes. Serials are decided here, the random
+part of a name is not: it is drawn when the token is issued.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rotator.marker import foreign_text
+from rotator.model import Observation, Request, TokenState
+from rotator.policy import Finding, Reason, judge
+from rotator.steps import (
+    Confirm,
+    Fence,
+    GrantRoles,
+    Issue,
+    Mark,
+    Mirror,
+    Preflight,
+    Publish,
+    Regenerate,
+    Retire,
+    Revoke,
+    Step,
+    Verify,
+)
+from rotator.view import View
+
+STOPPED = frozenset(
+    {
+        Reason.RECORD_UNREADABLE,
+        Reason.OTHER_TOKEN,
+        Reason.NOT_ADOPTED,
+        Reason.USER_DISABLED,
+        Reason.TOO_MANY_ORPHANS,
+    }
+)
+"""Findings that need a person: nothing is done and the run fails."""
+
+QUIET = frozenset({Reason.PAUSED, Reason.UP_TO_DATE, Reason.ROTATION_IN_FLIGHT})
+"""Findings that need nobody."""
+
+URGENT = frozenset({Reason.PUBLISHED_TOKEN_DEAD, Reason.FORCED, Reason.EXPIRING, Reason.RECORD_ROLLED_BACK})
+"""Rotations that do not wait for a mirror that is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was found and the steps that follow from it, in order; none when nothing is to do or a person is needed."""
+
+    finding: Finding
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a person is needed."""
+        return self.finding.reason in STOPPED
+
+    @property
+    def issues(self) -> bool:
+        """Whether it makes a new secret."""
+        return any(isinstance(step, Issue | Regenerate) for step in self.steps)
+
+
+def decide(seen: Observation, request: Request | None = None) -> Plan:
+    """Plan the next act. Total, pure, and the same for the same observation."""
+    view = View(seen, request or Request())
+    finding = judge(view.seen, view.request)
+    return Plan(finding, tuple(steps_for(finding, view)))
+
+
+def steps_for(finding: Finding, view: View) -> list[Step]:
+    """List the steps of one finding."""
+    match finding.reason:
+        case reason if reason in STOPPED or reason in QUIET:
+            return []
+        case Reason.ORPHAN if finding.token:
+            return [Fence(), Revoke(finding.token.id)]
+        case Reason.OVERLAP_PASSED if finding.token:
+            return [Revoke(finding.token.id)]
+        case Reason.NOT_RETIRED if finding.token:
+            return [end_of(finding.token, view)]
+        case Reason.UNFINISHED if finding.token:
+            return finish(finding.token, view)
+    return regenerate(finding, view) if view.is_pinned else rotate(finding, view)
+
+
+def end_of(token: TokenState, view: View) -> Step:
+    """Retire a token, or revoke it at once where there is no overlap."""
+    return Retire(token.id, view.overlap, token.expire) if view.overlap else Revoke(token.id)
+
+
+def finish(token: TokenState, view: View) -> list[Step]:
+    """Take over a rotation that somebody left after publishing.
+
+    The fence comes first: whoever published and is still alive can no longer put the predecessor back.
+    """
+    mirrors: list[Step] = [Mirror(i) for i in view.stale_mirrors]
+    if view.is_finished:
+        return mirrors
+    confirm: list[Step] = [] if view.seen.accepted else [Confirm()]
+    return [*confirm, Fence(), *mirrors, Mark(token.id)]
+
+
+def rotate(finding: Finding, view: View) -> list[Step]:
+    """Issue a successor and put it in the place of what is published."""
+    predecessor = view.current.id if view.current else None
+    return [
+        Preflight(checked_before(finding, view)),
+        Issue(view.next_serial, predecessor),
+        *grant_steps(view),
+        Verify(predecessor),
+        *publication(view),
+    ]
+
+
+def grant_steps(view: View) -> list[Step]:
+    """Give the new token its roles; without privilege separation they would have no effect (measured)."""
+    return [GrantRoles(view.credential.grants)] if view.credential.privsep else []
+
+
+def publication(view: View) -> list[Step]:
+    """Publish, prove it, copy it to the mirrors, and end what came before.
+
+    After a compromise the old tokens end before the mirrors are written: the leak first.
+    """
+    mirrors: list[Step] = [Mirror(i) for i in range(1, len(view.credential.destinations))]
+    if view.request.compromised:
+        doomed: list[Step] = [Revoke(token.id) for token in view.ours]
+        if view.current and view.current not in view.ours:
+            doomed.append(Revoke(view.current.id))
+        return [Publish(), Confirm(), *doomed, *mirrors, Mark(None)]
+    ending: list[Step] = [end_of(view.current, view)] if view.current and view.must_be_retired(view.current) else []
+    return [Publish(), Confirm(), *mirrors, Mark(None), *ending]
+
+
+def regenerate(finding: Finding, view: View) -> list[Step]:
+    """Replace the secret in place, or make the pinned token where there is none. Nothing to retire, revoke or undo."""
+    token = next((token for token in view.seen.tokens if view.is_pinned_token(token.id)), None)
+    mirrors: list[Step] = [Mirror(i) for i in range(1, len(view.credential.destinations))]
+    before = Preflight(checked_before(finding, view))
+    if token is None:
+        return [before, Issue(None, None), *grant_steps(view), Verify(None), Publish(), Confirm(), *mirrors, Mark(None)]
+    return [before, Regenerate(token.id, foreign_text(token.comment)), Publish(), Confirm(), *mirrors, Mark(None)]
+
+
+def checked_before(finding: Finding, view: View) -> tuple[int, ...]:
+    """Return which destinations must be writable before anything is touched: all, in a hurry only the primary."""
+    return (0,) if finding.reason in URGENT else tuple(range(len(view.credential.destinations)))
+
+
+def warnings(view: View) -> list[str]:
+    """List what this credential gives up, for the plan."""
+    notes = []
+    if view.is_pinned:
+        notes.append("strategy regenerate has no overlap: consumers are locked out until they read the new secret")
+    elif not view.overlap:
+        notes.append("no overlap: a consumer that has not yet read the new token fails")
+    if view.record and view.is_foreign(view.record.id):
+        notes.append(f"{view.record.id} was made by somebody else; it is retired and revoked like any other")
+    return notes

@@ -1,0 +1,113 @@
+"""Verify: prove that the new token works everywhere and may do what it should, before anybody can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from rotator import steps
+from rotator.act import Act
+from rotator.errors import RefusedError, UnavailableError
+from rotator.events import Step
+from rotator.model import Permissions, TokenId
+from rotator.pve import Consumer
+
+
+def verify(act: Act, step: steps.Verify) -> None:
+    """Log in with the new token on every endpoint, look at its permissions, do the probes.
+
+    An endpoint that does not answer is noted, not a failure: a node that is down catches up when it comes back.
+    ``/version`` proves the secret and nothing else (measured), hence the permissions.
+    Raises: ``UnavailableError`` when no endpoint answers; ``RefusedError``.
+    """
+    pve, credential = act.ports.pve, act.credential
+    with act.narrator.step(Step.VERIFY, token=act.current.id) as telling:
+        consumer = pve.consumer(act.current)
+        silent = [endpoint for endpoint in pve.endpoints if not answers(act, consumer, endpoint)]
+        if len(silent) == len(pve.endpoints):
+            raise UnavailableError(f"no endpoint of cluster {pve.name} answers")
+        if silent:
+            act.notes.append(f"no answer from {', '.join(silent)}: not verified there")
+        compare_permissions(act, consumer, step.predecessor)
+        for probe in credential.probes:
+            consumer.get(probe.path)
+        if credential.is_operator:  # it must be able to go on managing tokens, its own among them
+            consumer.get(f"/access/users/{credential.userid}/token")
+        telling.say("; ".join(act.notes))
+
+
+def answers(act: Act, consumer: Consumer, endpoint: str) -> bool:
+    """Log in on one endpoint, again after a while where it is refused; False when nobody answers there."""
+    try:
+        act.patiently(lambda: consumer.login(endpoint), RefusedError)
+    except UnavailableError:
+        return False
+    return True
+
+
+def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | None) -> None:
+    """Require the declared grants to be effective, or else the permissions to be those of the predecessor."""
+    if act.credential.grants is not None:
+        wanted = {grant.path: act.ports.pve.role(grant.role) for grant in act.credential.grants}
+        act.patiently(lambda: require_grants(wanted, consumer.permissions(), act.credential.userid), RefusedError)
+        return
+    before = permissions_before(act, predecessor) if predecessor else None
+    if before is None:
+        act.notes.append("nothing to compare its permissions with")
+    else:
+        act.patiently(lambda: require_equal(before, consumer.permissions()), RefusedError)
+
+
+def permissions_before(act: Act, predecessor: TokenId) -> Permissions | None:
+    """Read what the predecessor may do: as itself or, where its secret does not work, as the operator."""
+    record = act.view.record
+    if record and record.id == predecessor and act.seen.accepted is not False:
+        with suppress(RefusedError):
+            return act.ports.pve.consumer(record).permissions()
+    with suppress(RefusedError):
+        return act.ports.pve.permissions_of(str(predecessor))
+    return None
+
+
+def require_grants(wanted: Mapping[str, frozenset[str]], effective: Permissions, userid: str) -> None:
+    """Raise ``RefusedError`` unless every privilege of every granted role is effective on its path.
+
+    Privilege separation is an intersection: what the user itself lacks, its token lacks too. Held means present, also
+    with the value 0 (measured).
+    """
+    missing = [
+        f"{privilege} on {path}"
+        for path, privileges in sorted(wanted.items())
+        for privilege in sorted(privileges - effective.get(path, {}).keys())
+    ]
+    if missing:
+        raise RefusedError(
+            f"granted, but not effective: {shortened(missing)}",
+            hint=f"a privilege-separated token can do no more than its user: give {userid} itself these privileges",
+        )
+
+
+def require_equal(before: Permissions, after: Permissions) -> None:
+    """Raise ``RefusedError`` unless a token may do exactly what its predecessor may."""
+    if before == after:
+        return
+    lacks, gains = list(beyond(before, after)), list(beyond(after, before))
+    parts = [f"lacks {shortened(lacks)}"] * bool(lacks) + [f"gains {shortened(gains)}"] * bool(gains)
+    raise RefusedError(
+        "the new token's permissions are not those of its predecessor: " + ("; ".join(parts) or "propagation differs"),
+        hint="declare the wanted `grants:`, or make `privsep:` what the predecessor has",
+    )
+
+
+def beyond(these: Permissions, those: Permissions) -> list[str]:
+    """List what these hold and those do not."""
+    return [
+        f"{privilege} on {path}"
+        for path, privileges in sorted(these.items())
+        for privilege in sorted(privileges.keys() - those.get(path, {}).keys())
+    ]
+
+
+def shortened(items: list[str], most: int = 6) -> str:
+    """Write a list for people, the rest as a number."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

@@ -1,0 +1,187 @@
+"""Publish, confirm, mirror, fence: everything that is done to the destinations.
+
+Publishing is the lock: a compare-and-set on the version that was observed. Who meets a conflict has lost and observes
+again; it never reads the new version and writes all the same.
+"""
+
+from __future__ import annotations
+
+from rotator.act import PAUSE, TRIES, Act, LostError
+from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
+from rotator.events import Step
+from rotator.model import Destination, Held, Token, Unread, Version, fields_of
+from rotator.observe import is_accepted, read
+
+
+def publish(act: Act) -> None:
+    """Put the new token into the primary, if that still is what was observed.
+
+    Crash: the old record or the new one. Both tokens live; the next run finishes or, if it was not written, cleans up.
+    """
+    with act.narrator.step(Step.PUBLISH, token=act.current.id, destination=act.credential.primary.label):
+        write_settled(act, act.current, observed_version(act))
+        act.is_ours_alone, act.is_published = False, True
+
+
+def observed_version(act: Act) -> Version | None:
+    """Return the version of the primary that the decision was made on."""
+    return act.seen.primary.version if isinstance(act.seen.primary, Held) else None
+
+
+def write_settled(act: Act, token: Token, expected: Version | None) -> None:
+    """Write the primary; when no answer came, repeat the same compare-and-set until it is settled.
+
+    A conflict after an unanswered try is settled by reading: ours means that we won. If it is not ours it may have been
+    for a moment, so from the first unanswered try on the token is never deleted here: a later run retires or fences it.
+    """
+    primary, unanswered = act.credential.primary, False
+    for _ in range(TRIES):
+        try:
+            act.ports.backends[primary.backend].write(primary.location, fields_of(token), expected=expected)
+        except ConflictError as error:
+            if is_settled_as_ours(act, token, error, unanswered=unanswered):
+                return
+        except OutcomeUnknownError:
+            unanswered, act.is_ours_alone = True, False
+        except RotatorError:
+            if not unanswered:
+                raise
+        else:
+            return
+        act.ports.clock.sleep(PAUSE)
+    raise OutcomeUnknownError(
+        f"{primary.label} does not say whether {token.id} was written",
+        hint="both tokens stay valid; run `rotate due` when the store answers again",
+    )
+
+
+def is_settled_as_ours(act: Act, token: Token, error: ConflictError, *, unanswered: bool) -> bool:
+    """Say whether an earlier, unanswered try has won; False while that cannot be read. Raises: ``LostError``."""
+    held = read(act.credential.primary, act.ports.backends) if unanswered else Held()
+    if isinstance(held, Unread):
+        return False
+    if held.token != token:
+        raise LostError(f"{act.credential.primary.label} was changed by somebody else in between") from error
+    return True
+
+
+def confirm(act: Act) -> None:
+    """Read the primary back and log in with exactly what was read.
+
+    Raises: ``UnavailableError`` when the store or PVE does not answer (what is published was verified, so it stays);
+    ``LostError`` when somebody has published after us; ``LockedOutError`` when consumers read what does not work.
+    """
+    primary = act.credential.primary
+    with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
+        held = read_back(act, primary)
+        accepted = is_accepted(held.token, act.ports.pve) if held.token == act.current and held.token else False
+        if accepted is None:
+            raise UnavailableError(f"no endpoint of cluster {act.ports.pve.name} answers to what {primary.label} holds")
+        if not accepted:
+            put_back(act, held)
+    if act.credential.is_operator:
+        act.ports.pve.switch(act.current)
+
+
+def read_back(act: Act, destination: Destination) -> Held:
+    """Read a destination until a replica that lags behind shows something else than what was observed."""
+    before = act.seen.destinations[act.credential.destinations.index(destination)]
+    for attempt in range(TRIES):
+        held = read(destination, act.ports.backends)
+        if isinstance(held, Unread):
+            raise UnavailableError(f"cannot be read back: {held.message}", hint=held.hint)
+        is_older = isinstance(before, Held) and held.token == before.token != act.current
+        if held.token and is_newer(act, held.token):
+            raise LostError(f"{destination.label} holds {held.token.id}, which was published after {act.current.id}")
+        if not is_older or attempt == TRIES - 1:
+            return held
+        act.ports.clock.sleep(PAUSE)
+    raise LookupError("unreachable: the loop returns")
+
+
+def is_newer(act: Act, token: Token) -> bool:
+    """Whether another rotation of this credential published it after ours."""
+    if act.view.is_pinned:
+        return token.id == act.current.id and token not in {act.current, act.view.record}
+    return token.id.userid == act.credential.userid and act.view.serial(token.id) > act.view.serial(act.current.id)
+
+
+def put_back(act: Act, held: Held) -> None:
+    """Publish the predecessor again after the store gave back something that does not work. Always raises.
+
+    Nothing is retired or deleted: both tokens live, so a consumer works with whichever it has read.
+    """
+    label, old = act.credential.primary.label, act.view.record
+    problem = f"{label} was written with {act.current.id} and gives back something that does not log in"
+    can_be_put_back = old and act.new and old.id != act.new.id and act.view.current
+    if not (old and can_be_put_back and not act.view.current_is_dead):
+        raise LockedOutError(problem, hint="look at what is stored there; the next run issues a new token")
+    with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
+        try:
+            act.ports.backends[act.credential.primary.backend].write(
+                act.credential.primary.location, fields_of(old), expected=held.version
+            )
+        except RotatorError as error:
+            raise LockedOutError(f"{problem}; putting {old.id} back failed too: {error}", hint=error.hint) from error
+    act.is_published = False
+    raise LockedOutError(f"{problem}; {old.id} was published again", hint="find out what changes the record on its way")
+
+
+def fence(act: Act) -> None:
+    """Publish the primary's record again, unchanged: whoever observed it before cannot publish any more.
+
+    Raises: ``LostError`` when somebody has published in between; ``OutcomeUnknownError``, and then nothing is deleted.
+    """
+    primary = act.credential.primary
+    with act.narrator.step(Step.FENCE, token=act.current.id, destination=primary.label):
+        try:
+            act.ports.backends[primary.backend].write(
+                primary.location, fields_of(act.current), expected=observed_version(act)
+            )
+        except ConflictError as error:
+            raise LostError(f"{primary.label} was changed by somebody else in between") from error
+
+
+def mirror(act: Act, index: int) -> None:
+    """Put the current token into a mirror and read it back.
+
+    Crash: the next run does it; until then the predecessor is not retired.
+    """
+    destination = act.credential.destinations[index]
+    with act.narrator.step(Step.MIRROR, token=act.current.id, destination=destination.label):
+        before = act.seen.destinations[index]
+        if isinstance(before, Unread):
+            before = read(destination, act.ports.backends)
+        if isinstance(before, Unread):
+            raise failed_mirror(act, before.message, before.hint)
+        try:
+            if before.token != act.current:
+                write_mirror(act, destination, before)
+            held = read_back(act, destination)
+        except LostError:
+            raise
+        except RotatorError as error:
+            raise failed_mirror(act, f"{destination.label}: {error}", error.hint) from error
+        if held.token != act.current:
+            raise failed_mirror(act, f"{destination.label} gives back something else than was written")
+
+
+def write_mirror(act: Act, destination: Destination, before: Held) -> None:
+    """Write a mirror; it is well too if somebody else has written the same in between."""
+    if before.token and is_newer(act, before.token):
+        raise LostError(f"{destination.label} holds {before.token.id}, which is newer than {act.current.id}")
+    try:
+        act.ports.backends[destination.backend].write(
+            destination.location, fields_of(act.current), expected=before.version
+        )
+    except (ConflictError, OutcomeUnknownError):
+        held = read(destination, act.ports.backends)
+        if isinstance(held, Unread) or held.token != act.current:
+            raise
+
+
+def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:
+    """Make the error of a mirror that does not hold the current token: grave only if what it holds was revoked."""
+    if act.request.compromised:
+        return LockedOutError(f"{message}; what it holds was revoked as compromised", hint=hint)
+    return UnavailableError(message, hint=hint or "the old token stays valid until a later run has written it")

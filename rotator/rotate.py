@@ -1,0 +1,205 @@
+"""The executor: observe, decide, act, and observe again, until nothing is to do or something fails.
+
+A run can die at any call: whatever it leaves behind is seen by the next run. Between issue and publish a failure
+deletes the token that was just made; from publish on nothing is deleted that a consumer may hold. Each step stands in
+the module named after its part of the protocol: ``issuing``, ``proving``, ``publishing``, ``ending``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+
+from rotator import ending, issuing, proving, publishing, steps
+from rotator.act import Act, LostError, Ports
+from rotator.errors import ExitCode, LockedOutError, RotatorError
+from rotator.events import Outcome, Step
+from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
+from rotator.model import Credential, Request, UserState
+from rotator.narrate import Narrator
+from rotator.observe import observe
+from rotator.plan import STOPPED, Plan, decide
+from rotator.policy import Finding, Reason, judge_at_a_glance
+
+MOST_ACTS = 20
+"""More acts than any world needs in one run; beyond it something undoes what we do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run of one credential ended."""
+
+    credential: str
+    cluster: str
+    exit_code: ExitCode
+    reason: str
+    message: str
+    hint: str = ""
+    live: str = ""
+    """What is live now; said where something failed."""
+    token: str = ""
+    """The token that is published, as far as known."""
+    until: datetime | None = None
+    """When something will be to do."""
+    done: tuple[str, ...] = ()
+    """The reasons of the acts that were finished, in order."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """One credential, from the first look until it rests."""
+
+    credential: Credential
+    ports: Ports
+    request: Request
+    user: UserState | None = None
+    done: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def until_rest(self) -> Result:
+        """Act until nothing is to do.
+
+        Repeat: finds nothing to do, or finishes what was left. Raises nothing of ours: a failure is a result.
+        """
+        act: Act | None = None
+        try:
+            for _ in range(MOST_ACTS):
+                seen = observe(self.credential, self.ports.pve, self.ports.backends, self.user)
+                plan = decide(seen, self.request)
+                self.tell(plan)
+                if not plan.steps:
+                    return self.rest(plan.finding)
+                act = Act(self.ports, seen, plan, self.request, draw_rotation())
+                if self.succeeds(act) and (finding := self.glance()):
+                    return self.rest(finding)
+        except RotatorError as error:
+            return self.failure(error, act)
+        return self.failure(RotatorError("it does not come to rest: somebody undoes what is done here"), act)
+
+    def succeeds(self, act: Act) -> bool:
+        """Carry out an act; False when somebody else was first, so that the world must be observed again."""
+        try:
+            carry_out(act)
+        except LostError as lost:
+            act.narrator.tell(Step.OBSERVE, Outcome.NOTHING, f"{lost}; looking again")
+            return False
+        finally:
+            self.notes += act.notes
+        self.done.append(act.plan.finding.reason)
+        if act.plan.issues:
+            self.request = self.request.fulfilled()
+        return True
+
+    def glance(self) -> Finding | None:
+        """Look once more with a single call, which is enough when nothing special was asked for and nothing is left."""
+        if self.request != Request():
+            return None
+        tokens = self.ports.pve.tokens(self.credential.userid)
+        return judge_at_a_glance(
+            self.credential, UserState(self.credential.userid, tokens=tokens), self.ports.pve.now()
+        )
+
+    def tell(self, plan: Plan) -> None:
+        """Emit what was decided."""
+        narrator = Narrator(self.ports.clock, self.ports.listen, self.credential, reason=plan.finding.reason)
+        outcome = Outcome.FAILED if plan.is_stopped else Outcome.DONE if plan.steps else Outcome.NOTHING
+        narrator.tell(Step.DECIDE, outcome, plan.finding.message, hint=plan.finding.hint)
+
+    def rest(self, finding: Finding) -> Result:
+        """Say how things stand when nothing more is done."""
+        return Result(
+            self.credential.name,
+            self.credential.cluster,
+            exit_code_of(finding),
+            finding.reason,
+            finding.message,
+            hint=finding.hint,
+            token=str(finding.token.id) if finding.token else "",
+            until=finding.until,
+            done=tuple(self.done),
+            notes=tuple(self.notes),
+        )
+
+    def failure(self, error: RotatorError, act: Act | None) -> Result:
+        """Say what failed, what is live now, and what to do."""
+        return Result(
+            self.credential.name,
+            self.credential.cluster,
+            error.exit_code,
+            act.plan.finding.reason if act else "failed",
+            error.message,
+            hint=error.hint,
+            live=act.live() if act else "nothing was touched",
+            done=tuple(self.done),
+            notes=tuple(self.notes),
+        )
+
+
+def exit_code_of(finding: Finding) -> ExitCode:
+    """Return what a finding that leads to no act means for a script."""
+    if finding.reason in STOPPED:
+        return ExitCode.FAILED
+    return ExitCode.IN_FLIGHT if finding.reason is Reason.ROTATION_IN_FLIGHT else ExitCode.DONE
+
+
+def carry_out(act: Act) -> None:
+    """Do the steps of a plan in order; a failure before publishing deletes the new token.
+
+    Crash: an unpublished token, deleted later as an orphan, or a published one that the next run finishes.
+    """
+    try:
+        for step in act.plan.steps:
+            do(act, step)
+    except LostError:
+        act.abandon()
+        raise
+    except Exception as error:
+        act.abandon()
+        if act.is_half_regenerated and isinstance(error, RotatorError):
+            message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"
+            raise LockedOutError(message, hint="run again at once: the next run makes another one") from error
+        raise
+
+
+def do(act: Act, step: steps.Step) -> None:  # noqa: C901, PLR0912 - one line for each kind of step
+    """Execute one step."""
+    match step:
+        case steps.Preflight():
+            issuing.preflight(act, step)
+        case steps.Issue():
+            issuing.issue(act, step)
+        case steps.Regenerate():
+            issuing.regenerate(act, step)
+        case steps.GrantRoles():
+            issuing.grant(act)
+        case steps.Verify():
+            proving.verify(act, step)
+        case steps.Publish():
+            publishing.publish(act)
+        case steps.Confirm():
+            publishing.confirm(act)
+        case steps.Mirror(destination):
+            publishing.mirror(act, destination)
+        case steps.Fence():
+            publishing.fence(act)
+        case steps.Mark(token):
+            ending.mark(act, token or act.current.id)
+        case steps.Retire():
+            ending.retire(act, step)
+        case steps.Revoke(token):
+            ending.revoke(act, token)
+        case _:
+            assert_never(step)
+
+
+def draw_rotation() -> str:
+    """Draw the id of a rotation: it joins log lines and tokens, and decides nothing."""
+    return secrets.token_hex(6)
+
+
+def draw_name() -> str:
+    """Draw the random part of a token's name, so that no name is ever used twice."""
+    return "".join(secrets.choice(RANDOM_ALPHABET) for _ in range(RANDOM_LENGTH))

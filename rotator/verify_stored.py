@@ -1,0 +1,92 @@
+"""Prove what the consumers will read: every destination of every credential, whether anything is due or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rotator.errors import ExitCode, RotatorError, UnauthenticatedError, UnavailableError
+from rotator.fleet import Lane
+from rotator.model import Credential, Destination, Held, Token, Unread
+from rotator.observe import read
+from rotator.proving import require_equal, require_grants
+from rotator.pve import Pve
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What one destination of one credential gave: the token it holds and whether that works."""
+
+    credential: str
+    cluster: str
+    destination: str
+    exit_code: ExitCode
+    message: str
+    token: str = ""
+    hint: str = ""
+
+
+def prove(lane: Lane, credential: Credential) -> list[Proof]:
+    """Read every destination and log in on every endpoint with exactly what was read; changes nothing."""
+    held = [read(destination, lane.fleet.backends) for destination in credential.destinations]
+    primary = held[0].token if isinstance(held[0], Held) else None
+    return [
+        prove_one(lane.pve, credential, destination, it, primary)
+        for destination, it in zip(credential.destinations, held, strict=True)
+    ]
+
+
+def prove_one(
+    pve: Pve, credential: Credential, destination: Destination, held: Held | Unread, primary: Token | None
+) -> Proof:
+    """Judge what one destination holds."""
+
+    def proof(code: ExitCode, message: str, hint: str = "") -> Proof:
+        token = str(held.token.id) if isinstance(held, Held) and held.token else ""
+        return Proof(credential.name, credential.cluster, destination.label, code, message, token, hint)
+
+    if isinstance(held, Unread):
+        return proof(ExitCode.FAILED, held.message, held.hint)
+    if held.token is None:
+        return proof(ExitCode.LOCKED_OUT, "holds no token", f"issue the first: rotate now {credential.name}")
+    try:
+        silent = log_in_everywhere(pve, held.token)
+        check_permissions(pve, credential, held.token)
+    except UnauthenticatedError as error:
+        hint = (
+            f"replace it: rotate now {credential.name}; find out why: is the token expired, deleted, its user disabled?"
+        )
+        return proof(ExitCode.LOCKED_OUT, f"does not log in: {error}", hint)
+    except UnavailableError as error:
+        return proof(ExitCode.FAILED, f"cannot be tried: {error}", error.hint)
+    except RotatorError as error:
+        return proof(ExitCode.LOCKED_OUT, f"logs in, but {error}", error.hint)
+    if held.token != primary:
+        return proof(ExitCode.FAILED, "works, but is not what the primary holds", "finish it: rotate due")
+    return proof(ExitCode.DONE, f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint")
+
+
+def log_in_everywhere(pve: Pve, token: Token) -> list[str]:
+    """Log in on every endpoint and return those that did not answer; raises when one refuses or none answers."""
+    consumer, silent = pve.consumer(token), []
+    for endpoint in pve.endpoints:
+        try:
+            consumer.login(endpoint)
+        except UnavailableError as error:
+            silent.append(endpoint)
+            if len(silent) == len(pve.endpoints):
+                raise UnavailableError(f"no endpoint of cluster {pve.name} answers", hint=error.hint) from error
+    return silent
+
+
+def check_permissions(pve: Pve, credential: Credential, token: Token) -> None:
+    """Require what the credential declares to be effective; without privilege separation, what its user has."""
+    consumer = pve.consumer(token)
+    if credential.grants is not None:
+        wanted = {grant.path: pve.role(grant.role) for grant in credential.grants}
+        require_grants(wanted, consumer.permissions(), credential.userid)
+    elif not credential.privsep:
+        try:
+            before = pve.permissions_of(credential.userid)
+        except RotatorError:  # without Sys.Audit on /access there is nothing to compare with
+            return
+        require_equal(before, consumer.permissions())

@@ -1,0 +1,212 @@
+"""An observation put in the protocol's terms: whose a token is, what is current, above, old, held. Pure.
+
+What it does not do: decide. ``rotator.policy`` asks it and decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from rotator.marker import Marker, Name
+from rotator.model import Credential, Held, Observation, Request, Strategy, Token, TokenId, TokenState, Unread
+
+SPREAD = 0.1
+"""The share of the interval over which credentials of one interval are spread, by a hash of their names."""
+MARGIN = timedelta(seconds=2)
+"""PVE's ``Date`` header has whole seconds, so our idea of its clock is that far off at most."""
+
+
+@dataclass(frozen=True)
+class View:
+    """An observation put in the protocol's terms. All that the checks ask is here, computed once."""
+
+    seen: Observation
+    request: Request = field(default_factory=Request)
+
+    @property
+    def credential(self) -> Credential:
+        """The credential that was observed."""
+        return self.seen.credential
+
+    @property
+    def now(self) -> datetime:
+        """PVE's time."""
+        return self.seen.now
+
+    @property
+    def may_adopt(self) -> bool:
+        """Whether a token that we did not make may be taken over."""
+        return self.credential.adopt or self.request.adopt
+
+    @cached_property
+    def record(self) -> Token | None:
+        """The token that the primary holds."""
+        return self.seen.primary.token if isinstance(self.seen.primary, Held) else None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the token keeps its name for ever."""
+        return self.credential.strategy is Strategy.REGENERATE
+
+    def is_pinned_token(self, token: TokenId) -> bool:
+        """Whether it is the one token that a pinned credential is about."""
+        return self.is_pinned and token == TokenId(self.credential.userid, self.credential.base)
+
+    @cached_property
+    def markers(self) -> dict[TokenId, Marker]:
+        """The markers of the tokens that are this credential's own."""
+        found = ((token.id, own_marker(self.credential, token)) for token in self.seen.tokens)
+        return {token: marker for token, marker in found if marker}
+
+    @cached_property
+    def current(self) -> TokenState | None:
+        """The token that the record names, as PVE knows it."""
+        return next((token for token in self.seen.tokens if self.record and token.id == self.record.id), None)
+
+    @cached_property
+    def ours(self) -> tuple[TokenState, ...]:
+        """Our tokens, and the predecessors that these name (an adopted token is one), lowest serial first."""
+        after = {marker.after for marker in self.markers.values()}
+        mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_predecessor(token, after))
+        return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
+
+    def is_predecessor(self, token: TokenState, after: set[str]) -> bool:
+        """Whether one of ours names it as its predecessor, and nobody else's marker is on it."""
+        return token.id.name in after and Marker.parse(token.comment) is None
+
+    def is_foreign(self, token: TokenId) -> bool:
+        """Whether somebody else made it: it lives without our marker, or is gone and has not our form."""
+        if any(token == mine.id for mine in self.ours):
+            return False
+        has_our_form = self.serial(token) > 0 or self.is_pinned_token(token)
+        return not has_our_form or any(token == seen.id for seen in self.seen.tokens)
+
+    def serial(self, token: TokenId) -> int:
+        """Return the serial in a token's name; 0 for a token that does not have our form."""
+        name = Name.parse(token.name)
+        return name.serial if name and name.base == self.credential.base else 0
+
+    @cached_property
+    def next_serial(self) -> int:
+        """One above all that was seen, whoever made it."""
+        seen = [self.serial(token.id) for token in self.seen.tokens]
+        return 1 + max([*seen, self.serial(self.record.id) if self.record else 0], default=0)
+
+    @cached_property
+    def above(self) -> tuple[TokenState, ...]:
+        """Our tokens that the record does not name and whose serial is above its own; all of them without a record."""
+        if self.record is None:
+            return tuple(token for token in self.ours if token.id in self.markers)
+        floor = self.serial(self.record.id)
+        return tuple(
+            token
+            for token in self.ours
+            if token.id != self.record.id and token.id in self.markers and self.serial(token.id) > floor
+        )
+
+    @cached_property
+    def others(self) -> tuple[TokenState, ...]:
+        """Our tokens that neither the record names nor stand above it."""
+        return tuple(token for token in self.ours if token not in self.above and token != self.current)
+
+    @cached_property
+    def above_old(self) -> tuple[TokenState, ...]:
+        """Those above that are too old for a rotation that is under way."""
+        return tuple(token for token in self.above if not self.is_fresh(token))
+
+    def is_fresh(self, token: TokenState) -> bool:
+        """Whether the rotation that issued it may still be under way."""
+        return self.now - self.markers[token.id].issued < self.credential.in_flight
+
+    @cached_property
+    def is_finished(self) -> bool:
+        """Whether the record's token is ours and marked published."""
+        marker = self.markers.get(self.record.id) if self.record else None
+        return marker is not None and marker.published
+
+    @property
+    def marker(self) -> Marker | None:
+        """The marker of the token that the record names, if that lives and is ours."""
+        return self.markers.get(self.current.id) if self.current else None
+
+    @property
+    def current_is_dead(self) -> bool:
+        """Whether the published token cannot log in: gone, expired, or with another secret than the record's."""
+        return self.current is None or self.current.is_expired(self.now) or self.seen.accepted is False
+
+    @property
+    def expiring_at(self) -> datetime | None:
+        """When the published token comes too near to its own end, if it has one."""
+        issued = self.marker.issued if self.marker else None
+        return expiring_at(self.credential, issued, self.current.expire) if self.current else None
+
+    @cached_property
+    def stale_mirrors(self) -> tuple[int, ...]:
+        """The indices of the mirrors that do not hold the record's token, or could not be read."""
+        held = enumerate(self.seen.destinations)
+        return tuple(i for i, it in held if i and not (isinstance(it, Held) and it.token == self.record))
+
+    def is_held(self, token: TokenState) -> bool:
+        """Whether any destination holds it, or may hold it because it was not read."""
+        return any(
+            isinstance(it, Unread) or (it.token is not None and it.token.id == token.id)
+            for it in self.seen.destinations
+        )
+
+    @property
+    def overlap(self) -> timedelta:
+        """How long an old token lives on in this run."""
+        return self.request.overlap_of(self.credential)
+
+    def must_be_retired(self, token: TokenState) -> bool:
+        """Whether PVE enforces no end of it within the overlap."""
+        return token.expire is None or token.expire > deadline(self.now, self.overlap) + MARGIN
+
+
+def deadline(now: datetime, overlap: timedelta) -> datetime:
+    """Return when a token that is retired now dies: whole seconds, never less than the overlap."""
+    end = now + overlap
+    return end if end.microsecond == 0 else end.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def own_marker(credential: Credential, token: TokenState) -> Marker | None:
+    """Return the marker of a token that this credential of this owner issued, else None."""
+    marker = Marker.parse(token.comment)
+    if not marker or (marker.owner, marker.credential) != (credential.owner, credential.name):
+        return None
+    if credential.strategy is Strategy.REGENERATE:
+        return marker if token.id.name == credential.base else None
+    name = Name.parse(token.id.name)
+    return marker if name and name.base == credential.base else None
+
+
+def due_at(credential: Credential, issued: datetime) -> datetime:
+    """Return when a token issued then is due: after the interval, less up to a tenth of it by a hash of the name."""
+    digest = hashlib.sha256(f"{credential.owner}/{credential.cluster}/{credential.name}".encode()).digest()
+    share = int.from_bytes(digest[:4]) / 2**32
+    return issued + credential.every * (1 - SPREAD * share)
+
+
+def expiring_at(credential: Credential, issued: datetime | None, expire: datetime | None) -> datetime | None:
+    """Return when a token comes too near to its own end: past 2/3 of its life, or twice the overlap before its end."""
+    if expire is None:
+        return None
+    latest = expire - 2 * credential.overlap
+    return latest if issued is None else min(issued + (expire - issued) * 2 / 3, latest)
+
+
+def at(when: datetime | None) -> str:
+    """Write a time for people."""
+    return "never" if when is None else when.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def spell(duration: timedelta) -> str:
+    """Write a duration the way the configuration does: ``1d12h``."""
+    left, parts = int(duration.total_seconds()), []
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
