@@ -31,7 +31,7 @@ GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.IN_FLIGH
 
 @dataclass(frozen=True)
 class Fleet:
-    """What all the work is done with. ``open_cluster`` is asked once for each cluster that is needed; it may be slow."""
+    """What all the work is done with. ``open_cluster`` is asked for each cluster that is needed; it may be slow."""
 
     open_cluster: Callable[[str], Pve]
     backends: Mapping[str, Backend]

@@ -48,21 +48,25 @@ def prove_one(
         return proof(ExitCode.FAILED, held.message, held.hint)
     if held.token is None:
         return proof(ExitCode.LOCKED_OUT, "holds no token", f"issue the first: rotate now {credential.name}")
-    try:
-        silent = log_in_everywhere(pve, held.token)
-        check_permissions(pve, credential, held.token)
-    except UnauthenticatedError as error:
-        hint = (
-            f"replace it: rotate now {credential.name}; find out why: is the token expired, deleted, its user disabled?"
-        )
-        return proof(ExitCode.LOCKED_OUT, f"does not log in: {error}", hint)
-    except UnavailableError as error:
-        return proof(ExitCode.FAILED, f"cannot be tried: {error}", error.hint)
-    except RotatorError as error:
-        return proof(ExitCode.LOCKED_OUT, f"logs in, but {error}", error.hint)
-    if held.token != primary:
+    code, message, hint = try_token(pve, credential, held.token)
+    if code is ExitCode.DONE and held.token != primary:
         return proof(ExitCode.FAILED, "works, but is not what the primary holds", "finish it: rotate due")
-    return proof(ExitCode.DONE, f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint")
+    return proof(code, message, hint)
+
+
+def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode, str, str]:
+    """Say what happens to a consumer that uses this token: how grave it is, in words, and a hint."""
+    try:
+        silent = log_in_everywhere(pve, token)
+        check_permissions(pve, credential, token)
+    except UnauthenticatedError as error:
+        hint = f"replace it: rotate now {credential.name}; was the token deleted, has it expired, is its user disabled?"
+        return ExitCode.LOCKED_OUT, f"does not log in: {error}", hint
+    except UnavailableError as error:
+        return ExitCode.FAILED, f"cannot be tried: {error}", error.hint
+    except RotatorError as error:
+        return ExitCode.LOCKED_OUT, f"logs in, but {error}", error.hint
+    return ExitCode.DONE, f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint", ""
 
 
 def log_in_everywhere(pve: Pve, token: Token) -> list[str]:
