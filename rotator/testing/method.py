@@ -5,6 +5,7 @@ The modules ``routes_*`` hold the methods themselves, each as a ``Method`` whose
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -141,7 +142,7 @@ def needs(path: str, *privileges: str) -> Check:
     """Demand any of these privileges on a path; ``{name}`` in it stands for a parameter."""
 
     def check(ask: Ask) -> None:
-        filled = path.format_map({name: ask.text(name) for name in ask.params})
+        filled = re.sub(r"\{(\w+)\}", lambda found: ask.text(found[1]), path)
         where = normalize_path(filled) or filled
         if not access.is_held(ask.state, ask.who, where, privileges):
             raise forbidden(f"{where}, {'|'.join(privileges)}")

@@ -89,7 +89,7 @@ class SimulatedPve:
         self.regenerate_supported = True
         self.refusal_delay = refusal_delay
         self.keep_alive = 5.0
-        """Seconds until an idle connection is closed; takes effect with the next ``start``."""
+        """Seconds until an idle connection is closed."""
         self.calls: list[Call] = []
         self.intercept: Intercept | None = None
         self.tickets = Tickets()
@@ -131,11 +131,18 @@ class SimulatedPve:
         return self._clock() + self.clock_offset
 
     def start(self, listen: tuple[str, int] = ("127.0.0.1", 0)) -> None:
-        """Serve every node over TLS; further nodes take the next free ports. Repeat: nothing happens."""
+        """Serve every node over TLS; further nodes take the ports that follow; port 0 takes free ones.
+
+        Repeat: nothing happens.
+        Raises: ``OSError`` when an address is taken; then no node is served.
+        """
         host, port = listen
-        for node in self.nodes:
-            node.start(host, port)
-            port = port and port + 1
+        try:
+            for number, node in enumerate(self.nodes):
+                node.start(host, port and port + number)
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop serving; no thread is left. Repeat: nothing happens."""
@@ -288,7 +295,7 @@ class SimulatedPve:
             self._tls,
             now=self.now,
             refuse=self.refuse,
-            keep_alive=self.keep_alive,
+            keep_alive=lambda: self.keep_alive,
         )
 
 

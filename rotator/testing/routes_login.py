@@ -118,7 +118,10 @@ def _use_factor(ask: Ask, userid: str, response: str) -> bool:
         used.extend([factors] if factors is not None else [])
         return state.with_user(userid, replace(user, factors=factors)) if factors is not None else state
 
-    ask.place.write(edit)
+    try:
+        ask.place.write(edit)
+    except RefusalError:
+        return False  # without quorum a used code cannot be remembered, so it is not taken
     return bool(used)
 
 

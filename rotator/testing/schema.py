@@ -41,7 +41,7 @@ class Param:
 
 Schema = Mapping[str, Param]
 
-_KINDS = {"integer": re.compile(r"[+-]?\d+"), "boolean": re.compile(r"[01]")}
+_KINDS = {"integer": re.compile(r"[+-]?[0-9]{1,300}"), "boolean": re.compile(r"[01]")}
 
 
 def verify(schema: Schema, given: Mapping[str, Value]) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 
 from rotator.testing.wire import HeaderTooLargeError, Message, Reply, moved, read_message, written
 
@@ -34,7 +34,7 @@ class NodeServer:
         *,
         now: Callable[[], float],
         refuse: Callable[[], None],
-        keep_alive: float,
+        keep_alive: Callable[[], float],
     ) -> None:
         self._handler = handler
         self._tls = tls
@@ -79,7 +79,8 @@ class NodeServer:
             for link in self._open:
                 _cut(link)
         for thread in threads:
-            thread.join()
+            if thread is not current_thread():  # a test may do this from within a request
+                thread.join()
 
     def close(self) -> None:
         """Stop, give the port back and leave no thread behind. Repeat: nothing happens."""
@@ -100,9 +101,9 @@ class NodeServer:
             thread.start()
 
     def _serve(self, link: socket.socket) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(link):
+        with contextlib.suppress(OSError, HeaderTooLargeError), contextlib.closing(link):
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link.settimeout(self._keep_alive)
+            link.settimeout(self._keep_alive())
             self._converse(link)
         with self._lock:
             self._open.pop(link, None)
@@ -111,13 +112,13 @@ class NodeServer:
         if link.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
             self._redirect(link)
             return
-        with self._tls.wrap_socket(link, server_side=True) as secure:
+        with self._tls.wrap_socket(link, server_side=True, do_handshake_on_connect=False) as secure:
             with self._lock:
                 self._open[secure] = self._open.pop(link)
             try:
                 self._answer_all(secure)
             except HeaderTooLargeError:
-                self._closing.wait(self._keep_alive)
+                self._closing.wait(self._keep_alive())
             finally:
                 with self._lock:
                     self._open.pop(secure, None)
@@ -129,9 +130,11 @@ class NodeServer:
 
     def _answer_all(self, link: ssl.SSLSocket) -> None:
         rest = b""
+        if not self._closing.is_set():  # otherwise nobody would wake us any more
+            link.do_handshake()
         for served in range(1, _REQUESTS_PER_CONNECTION + 1):
-            found = read_message(lambda: link.recv(_CHUNK), rest)
-            if found is None or self._closing.is_set():
+            found = None if self._closing.is_set() else read_message(lambda: link.recv(_CHUNK), rest)
+            if found is None:
                 return
             message, rest = found
             reply = self._handler(message)

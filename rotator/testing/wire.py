@@ -36,7 +36,7 @@ class Message:
     """One HTTP request. Header values are untouched but for the white space before them."""
 
     method: str
-    target: str
+    target: str = field(repr=False)
     version: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
