@@ -5,6 +5,7 @@
     RotatorError                 hint, retryable, exit_code
     ├── ConfigError              3  the configuration or a reference in it is wrong; nothing was contacted
     ├── UnavailableError         4  no answer, and nothing happened; safe to repeat
+    │   └── UnreachableError     4  ... from any endpoint of a cluster: nothing else there will do better now
     ├── OutcomeUnknownError      4  sent, but no reply: it may have happened, or may happen later; observe first
     ├── RefusedError             4  the other side understood and said no; nothing happened
     │   ├── UnauthenticatedError 4  ... because the credential that was shown is not accepted
@@ -58,6 +59,10 @@ class UnavailableError(RotatorError):
     """Nobody answered, and nothing happened."""
 
     retryable = True
+
+
+class UnreachableError(UnavailableError):
+    """No endpoint of a cluster answered, so that asking it for the next credential is a waste of time."""
 
 
 class OutcomeUnknownError(RotatorError):

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rotator.act import Ports
 from rotator.backend import Backend
 from rotator.clock import Clock
-from rotator.errors import ExitCode, RotatorError
+from rotator.errors import ExitCode, RotatorError, UnreachableError
 from rotator.events import Listener
 from rotator.model import Credential, Observation, Request, UserState
 from rotator.observe import observe
 from rotator.plan import Plan, decide
 from rotator.policy import judge_at_a_glance
 from rotator.pve import Pve
-from rotator.rotate import Result, Run, exit_code_of
+from rotator.rotate import CLUSTER_UNREACHABLE, Result, Run, exit_code_of
 
 T = TypeVar("T")
 GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.IN_FLIGHT, ExitCode.DONE)
@@ -70,6 +70,8 @@ class Lane:
     pve: Pve
     users: Mapping[str, UserState]
     fleet: Fleet
+    lost: list[RotatorError] = field(default_factory=list)
+    """Why the cluster stopped answering in the middle of the run, once it did: nobody else is made to wait for it."""
 
     def glance(self, credential: Credential, request: Request) -> Plan | None:
         """Say from the list alone that nothing is to do; None when a closer look is needed."""
@@ -84,9 +86,12 @@ class Lane:
         user = self.users.get(credential.userid)
         if plan := self.glance(credential, request):
             return Survey(credential, plan, user=user)
+        if self.lost:
+            return Survey(credential, user=user, error=self.lost[0])
         try:
             seen = observe(credential, self.pve, self.fleet.backends, user)
         except RotatorError as error:
+            self.lost.extend([error] if isinstance(error, UnreachableError) else [])
             return Survey(credential, user=user, error=error)
         return Survey(credential, decide(seen, request), seen, user)
 
@@ -94,8 +99,13 @@ class Lane:
         """Do what is to do for one credential."""
         if plan := self.glance(credential, request):
             return resting(credential, plan)
+        if self.lost:
+            return failed(credential, self.lost[0])
         ports = Ports(self.pve, self.fleet.backends, self.fleet.clock, self.fleet.listen, self.fleet.draw)
-        return Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
+        result = Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
+        if result.reason == CLUSTER_UNREACHABLE:
+            self.lost.append(UnreachableError(result.message, hint=result.hint))
+        return result
 
 
 def survey(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Survey]:
@@ -178,7 +188,7 @@ def failed(credential: Credential, error: RotatorError) -> Result:
         credential.name,
         credential.cluster,
         error.exit_code,
-        "cluster-unreachable",
+        CLUSTER_UNREACHABLE,
         error.message,
         hint=error.hint,
         live="nothing was touched",

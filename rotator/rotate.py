@@ -14,7 +14,7 @@ from typing import assert_never
 
 from rotator import ending, issuing, proving, publishing, steps
 from rotator.act import Act, LostError, Ports
-from rotator.errors import ExitCode, LockedOutError, RotatorError
+from rotator.errors import ExitCode, LockedOutError, RotatorError, UnreachableError
 from rotator.events import Outcome, Step
 from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
 from rotator.model import Credential, Request, UserState
@@ -25,6 +25,10 @@ from rotator.policy import Finding, Reason, judge_at_a_glance
 
 MOST_ACTS = 20
 """More acts than any world needs in one run; beyond it something undoes what we do."""
+
+
+CLUSTER_UNREACHABLE = "cluster-unreachable"
+"""The reason of a result when no endpoint of the cluster answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,11 @@ class Run:
             self.credential.name,
             self.credential.cluster,
             error.exit_code,
-            act.plan.finding.reason if act else "failed",
+            CLUSTER_UNREACHABLE
+            if isinstance(error, UnreachableError)
+            else act.plan.finding.reason
+            if act
+            else "failed",
             error.message,
             hint=error.hint,
             live=act.live() if act else "nothing was touched",
