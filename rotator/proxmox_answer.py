@@ -1,0 +1,163 @@
+"""What PVE's answers mean: a status and a sentence become one of our errors. Pure.
+
+Facts are measured on PVE 9.2. The sentence is the reason phrase or, where the body has one, the longer ``message``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from rotator.errors import (
+    ConflictError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    RotatorError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+LOGIN = "/access/ticket"
+_LONGEST = 400
+_ABSENT = re.compile(r"no such (?:token|user|role|group)|role '[^']*' does not exist")
+_EXISTS = re.compile(r"Token already exists")
+_IN_THE_WAY = re.compile(r"got lock (?:request )?timeout|no quorum|cfs-lock")
+_UNDERSTOOD = re.compile(r"failed: 400 Parameter verification failed|does not look like a valid")
+_PRIVILEGE = re.compile(r"\((?P<path>/[^,()]*), (?P<privileges>[^()]+)\)")
+_TOKENS_OF = re.compile(r"/access/users/[^/]+(?:/token|$)")
+_EXISTS_HINT = "nothing was changed; the existing token is somebody else's until it is looked at"
+_TRY_LATER = {
+    HTTPStatus.REQUEST_TIMEOUT.value: "a proxy in between did not wait for the request",
+    HTTPStatus.TOO_MANY_REQUESTS.value: "a proxy in between asks to try later",
+    595: "pveproxy cannot reach its daemon on that node: systemctl status pvedaemon",
+}
+"""Statuses that say that nothing happened; 595 is pveproxy's for a daemon that refuses connections (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was asked, for messages; never what was sent with it."""
+
+    cluster: str
+    endpoint: str
+    method: str
+    path: str
+    who: str
+    """``the operator``, or a token id."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} at {self.endpoint} ({self.cluster})"
+
+    @property
+    def changing(self) -> bool:
+        """Say whether it may change something at PVE; logging in does not."""
+        return self.method != "GET" and self.path != LOGIN
+
+
+def read(content: str) -> Any:  # noqa: ANN401 - JSON
+    """Take the data out of a good answer. Raises: ``ValueError``, without the content, when it is not PVE's."""
+    body = _parsed(content)
+    if not isinstance(body, dict) or "data" not in body:
+        raise ValueError("not an answer of PVE's API")
+    return body["data"]
+
+
+def sentence(reason: str, content: str) -> str:
+    """Say in one line what PVE said: its message, else the reason phrase, without anything unprintable."""
+    message = _member(content, "message")
+    text = message if isinstance(message, str) and message.strip() else reason
+    lines = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in lines)[:_LONGEST]
+
+
+def errors_by_parameter(content: str) -> dict[str, str]:
+    """Read what PVE says of single parameters; {} when it says nothing."""
+    errors = _member(content, "errors")
+    if not isinstance(errors, dict):
+        return {}
+    return {str(name): sentence(str(what), "") for name, what in errors.items()}
+
+
+def _member(content: str, name: str) -> object:
+    body = _parsed(content)
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def _parsed(content: str) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def refusal(call: Call, status: int, said: str, errors: Mapping[str, str]) -> RotatorError:
+    """Turn an answer of 400 or above into the error to raise."""
+    details = "; ".join(f"{name}: {what}" for name, what in sorted(errors.items()))
+    message = f"{call}: {status} {said}".rstrip() + (f" ({details})" if details else "")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return UnauthenticatedError(message, hint=_not_accepted(call))
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _died(call, message, said)
+    if status in _TRY_LATER:
+        return UnavailableError(message, hint=_TRY_LATER[status])
+    if status == HTTPStatus.NOT_IMPLEMENTED or status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _refused(call, status, message, errors)
+    return silence(call, message)
+
+
+def silence(call: Call, message: str) -> RotatorError:
+    """Say what is known when something answered, but not PVE's daemon as it should: 596, a proxy, garbage."""
+    if call.changing:
+        return OutcomeUnknownError(message, hint="it may have taken effect, or may still do so: look before repeating")
+    return UnavailableError(message, hint="does PVE's API answer there, and is the node well?")
+
+
+def _refused(call: Call, status: int, message: str, errors: Mapping[str, str]) -> RotatorError:
+    if status == HTTPStatus.FORBIDDEN:
+        return RefusedError(message, hint=_missing_privilege(call, message))
+    if status != HTTPStatus.BAD_REQUEST:
+        return RefusedError(message, hint="does PVE's API answer there, and is it recent enough for this call?")
+    if _EXISTS.search(errors.get("tokenid", "")):
+        return ConflictError(message, hint=_EXISTS_HINT)
+    if "not defined in schema" in errors.get("regenerate", ""):
+        return RefusedError(message, hint="regenerate needs pve-access-control 9.1.0 (May 2026): update the nodes")
+    return RefusedError(message)
+
+
+def _died(call: Call, message: str, said: str) -> RotatorError:
+    if _EXISTS.search(said):
+        return ConflictError(message, hint=_EXISTS_HINT)
+    if _ABSENT.search(said):
+        return NotFoundError(message)
+    if _IN_THE_WAY.search(said):
+        return UnavailableError(message, hint=_lock_or_quorum(said))
+    if _UNDERSTOOD.search(said):
+        return RefusedError(message)
+    return silence(call, message)
+
+
+def _lock_or_quorum(said: str) -> str:
+    if "no quorum" in said:
+        return "that node is cut off from the cluster's majority; pvecm status"
+    return "somebody else holds the cluster's lock on the user database; one left behind is broken after 120 s"
+
+
+def _not_accepted(call: Call) -> str:
+    return f"PVE does not accept {call.who}: secret, expiry, or a disabled user; the node's syslog tells which"
+
+
+def _missing_privilege(call: Call, said: str) -> str:
+    if named := _PRIVILEGE.search(said):
+        wanted = " or ".join(named["privileges"].split("|"))
+        return f"{call.who} needs {wanted} on {named['path']}; if it is privilege-separated, its user does too"
+    if _TOKENS_OF.match(call.path):
+        return (
+            f"{call.who} needs User.Modify on /access/groups/<g>, and that user must be a member of g; if it is "
+            "privilege-separated, its user needs it too; an unknown user is answered in the same way"
+        )
+    return f"{call.who} lacks a privilege that PVE does not name"

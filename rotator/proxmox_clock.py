@@ -1,0 +1,43 @@
+"""What time it is at PVE, from the ``Date`` of its answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+_SECOND = 1.0
+
+
+class PveClock:
+    """PVE's clock, as far as answers tell it: our monotonic clock plus an offset between two bounds.
+
+    ``Date`` has whole seconds, so one answer leaves a second of doubt, and the time on the way. Every further answer
+    narrows the bounds; one that contradicts them (PVE's clock was set, another node's differs, ours slept) starts anew.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.monotonic = monotonic
+        self._bounds: tuple[float, float] | None = None
+        self._lock = threading.Lock()
+
+    def saw(self, date: str | None, *, sent: float) -> None:
+        """Take in the ``Date`` of an answer that has just come to a request sent at that monotonic time."""
+        try:
+            told = parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return
+        with self._lock:
+            seen = (told - self.monotonic(), told + _SECOND - sent)
+            low, high = self._bounds or seen
+            narrowed = (max(low, seen[0]), min(high, seen[1]))
+            self._bounds = narrowed if narrowed[0] <= narrowed[1] else seen
+
+    def now(self) -> datetime | None:
+        """Tell the time in the middle of the bounds; None before the first answer."""
+        with self._lock:
+            if self._bounds is None:
+                return None
+            seconds = self.monotonic() + sum(self._bounds) / 2
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

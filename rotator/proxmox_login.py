@@ -1,0 +1,193 @@
+"""As whom we speak to PVE: with a token, or with a ticket for a password.
+
+proxmoxer's password login is not used: its own ``requests.post`` calls know neither our trust nor our time-outs, the
+second of them (for the second factor) not even ``cert`` and ``proxies``; a wrong code there ends in a ``TypeError``.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from rotator.errors import RotatorError, UnauthenticatedError, UnavailableError
+from rotator.model import Secret, Token
+from rotator.proxmox_answer import LOGIN, Call, read, refusal
+from rotator.proxmox_wire import Endpoint, Request
+from rotator.pve import OperatorSource
+
+API = "/api2/json"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+OPERATOR = "the operator"
+RENEW_AFTER = 3600.0
+"""Seconds; PVE's tickets live two hours."""
+
+_PLAIN = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown to PVE to be let in. A ticket must not ride beside a token: PVE would ignore the token."""
+
+    who: str
+    headers: Mapping[str, str] = field(repr=False)
+    secret: Secret
+    beside_changes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def hide(self, text: str) -> str:
+        """Take the secret out of what came back, should somebody echo it."""
+        return text.replace(self.secret.reveal(), "…")
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLogin:
+    """Log in as a user with a password and, where PVE asks for it, a one-time code."""
+
+    userid: str
+    password: Secret
+    otp: Callable[[], Secret] | None = None
+
+
+class Login(Protocol):
+    """As whom the operator's calls go out. Used from several threads."""
+
+    def ready(self) -> None:
+        """Read what must be read before any endpoint is asked."""
+        ...
+
+    def show(self, endpoint: Endpoint) -> Shown:
+        """Return what to show there."""
+        ...
+
+    def renewed(self, refused: Shown, endpoint: Endpoint) -> Shown | None:
+        """Return something else to show after a 401, None when there is nothing else."""
+        ...
+
+
+def shown(token: Token, who: str) -> Shown:
+    """Show a token. Raises: ``UnauthenticatedError`` for a secret that PVE cannot accept, without asking it."""
+    if not _PLAIN.fullmatch(token.secret.reveal()):
+        raise UnauthenticatedError(
+            f"the secret of {token.id} is empty, or has white space or other characters that no PVE secret has",
+            hint="does the place that it was read from hold a line break after it?",
+        )
+    value = f"PVEAPIToken={quote(str(token.id), safe='@!')}={token.secret.reveal()}"
+    return Shown(who, {"Authorization": value}, token.secret)
+
+
+class TokenOperator:
+    """The operator as a token, read when it is first needed and once more after each 401."""
+
+    def __init__(self, source: OperatorSource, token: Token | None = None) -> None:
+        self._source = source
+        self._token = token
+        self._lock = threading.Lock()
+
+    def ready(self) -> None:
+        """Read the token unless it is known."""
+        self._current()
+
+    def show(self, endpoint: Endpoint) -> Shown:  # noqa: ARG002 - a token is the same everywhere
+        """Return the header of the token."""
+        return shown(self._current(), OPERATOR)
+
+    def renewed(self, refused: Shown, endpoint: Endpoint) -> Shown | None:
+        """Read the token again, unless another thread has done so since."""
+        with self._lock:
+            if self._token is not None and shown(self._token, OPERATOR) == refused:
+                self._token = _read_again(self._source)
+        again = self.show(endpoint)
+        return None if again == refused else again
+
+    def _current(self) -> Token:
+        with self._lock:
+            if self._token is None:
+                self._token = self._source()
+            return self._token
+
+
+def _read_again(source: OperatorSource) -> Token:
+    try:
+        return source()
+    except RotatorError as error:
+        raise UnauthenticatedError(
+            f"PVE does not accept the operator any more, and reading it again failed: {error}", hint=error.hint
+        ) from error
+
+
+class TicketOperator:
+    """The operator as a user with a ticket, renewed with itself before it ends."""
+
+    def __init__(self, login: TicketLogin, cluster: str, monotonic: Callable[[], float]) -> None:
+        self._login = login
+        self._cluster = cluster
+        self._monotonic = monotonic
+        self._ticket: Mapping[str, Any] = {}
+        self._born = 0.0
+        self._lock = threading.Lock()
+
+    def ready(self) -> None:
+        """Nothing: a ticket comes from an endpoint."""
+
+    def show(self, endpoint: Endpoint) -> Shown:
+        """Return the ticket, a new one when there is none or when it is an hour old."""
+        with self._lock:
+            if not self._ticket:
+                self._take(self._enter(endpoint))
+            elif self._monotonic() - self._born >= RENEW_AFTER:
+                self._take(self._prolong(endpoint))
+            return self._shown()
+
+    def renewed(self, refused: Shown, endpoint: Endpoint) -> Shown | None:
+        """Log in with the password again, unless another thread has done so since."""
+        with self._lock:
+            if self._shown() == refused:
+                self._take(self._enter(endpoint))
+            return self._shown()
+
+    def _shown(self) -> Shown:
+        ticket = quote(self._ticket["ticket"], safe="")
+        csrf = {"CSRFPreventionToken": self._ticket["CSRFPreventionToken"]}
+        return Shown(self._login.userid, {"Cookie": f"PVEAuthCookie={ticket}"}, Secret(ticket), csrf)
+
+    def _take(self, ticket: Mapping[str, Any]) -> None:
+        self._ticket, self._born = ticket, self._monotonic()
+
+    def _prolong(self, endpoint: Endpoint) -> Mapping[str, Any]:
+        try:
+            return self._post(endpoint, password=self._ticket["ticket"])
+        except UnauthenticatedError:
+            return self._enter(endpoint)
+
+    def _enter(self, endpoint: Endpoint) -> Mapping[str, Any]:
+        given = self._post(endpoint, password=self._login.password.reveal())
+        if not given.get("NeedTFA"):
+            return given
+        if self._login.otp is None:
+            raise UnauthenticatedError(
+                f"PVE asks for a second factor of {self._login.userid}", hint="give a one-time code, or use a token"
+            )
+        code = self._login.otp().reveal()
+        return self._post(endpoint, **{"tfa-challenge": given["ticket"], "password": f"totp:{code}"})
+
+    def _post(self, endpoint: Endpoint, **form: str) -> Mapping[str, Any]:
+        call = Call(self._cluster, str(endpoint), "POST", LOGIN, self._login.userid)
+        body = urlencode({"username": self._login.userid, **form})
+        answer = endpoint.exchange(Request(call, f"{API}{LOGIN}", FORM, body))
+        if answer.status_code != HTTPStatus.OK:
+            raise refusal(call, answer.status_code, "the login was refused", {})  # PVE's words may quote what was sent
+        return _ticket(call, answer.content)
+
+
+def _ticket(call: Call, content: Secret) -> Mapping[str, Any]:
+    try:
+        data = read(content.reveal())
+    except ValueError:
+        data = None
+    if isinstance(data, dict) and all(isinstance(data.get(key), str) for key in ("ticket", "CSRFPreventionToken")):
+        return data
+    raise UnavailableError(f"{call}: the answer holds no ticket", hint="does PVE's API answer there?")

@@ -1,0 +1,63 @@
+"""PVE's JSON rows as our values. Pure.
+
+PVE gives numbers on reads and echoes what was sent as strings; both are taken. A row of another shape raises one of
+``MISSHAPEN``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rotator.model import Grant, Permissions, TokenId, TokenState, UserState
+
+MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError)
+
+Row = Mapping[str, Any]
+
+_FAR = datetime.max.replace(tzinfo=UTC, microsecond=0)
+
+
+def user(row: Row) -> UserState:
+    """Read a row of ``GET /access/users?full=1``; ``tokens`` is null without any, ``groups`` a comma-separated text."""
+    return UserState(
+        userid=row["userid"],
+        enabled=bool(int(row.get("enable", 1))),
+        expire=moment(row.get("expire")),
+        groups=tuple(filter(None, (row.get("groups") or "").split(","))),
+        tokens=tuple(token(TokenId(row["userid"], each["tokenid"]), each) for each in row.get("tokens") or ()),
+    )
+
+
+def token(token_id: TokenId, row: Row) -> TokenState:
+    """Read what PVE tells of a token."""
+    return TokenState(
+        id=token_id,
+        expire=moment(row.get("expire")),
+        privsep=bool(int(row.get("privsep", 1))),
+        comment=row.get("comment") or "",
+    )
+
+
+def grant(row: Row) -> Grant:
+    """Read an entry of ``GET /access/acl``."""
+    return Grant(row["path"], row["roleid"], propagate=bool(int(row.get("propagate", 1))))
+
+
+def permissions(paths: Mapping[str, Mapping[str, Any]]) -> Permissions:
+    """Read ``GET /access/permissions``."""
+    return {path: {name: int(bit) for name, bit in held.items()} for path, held in paths.items()}
+
+
+def moment(expire: object) -> datetime | None:
+    """Read an ``expire``: 0 is no end; PVE takes ends beyond the year 9999 (measured), which become its last second."""
+    seconds = int(str(expire or 0))
+    if seconds == 0:
+        return None
+    return datetime.fromtimestamp(min(seconds, _FAR.timestamp()), UTC)
+
+
+def seconds(expire: datetime | None) -> int:
+    """Write an ``expire``; PVE knows whole seconds only, so a fraction is cut off."""
+    return 0 if expire is None else int(expire.timestamp())

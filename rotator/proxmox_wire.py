@@ -1,0 +1,178 @@
+"""One HTTP request to one endpoint and its answer, with what is known when none comes.
+
+``http.client`` and nothing above it: whether a request *was sent* decides between "nothing happened" and "it may have
+happened", and requests and urllib3 blur just that (a time-out in the TLS handshake and one after sending are the same
+``ReadTimeout``; a reset likewise). They also bring what must not happen here: cookies that outrank the token,
+``.netrc``, proxies from the environment, redirects, repeats. Here are four steps, connect, check, send, receive, and
+each of our errors belongs to one side of "send".
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from rotator.errors import ConfigError, RotatorError, UnavailableError
+from rotator.model import Secret
+from rotator.proxmox_answer import Call, silence
+from rotator.proxmox_tls import TlsTrust, explain
+
+DEFAULT_PORT = 8006
+FOREIGN = (OSError, http.client.HTTPException)
+"""All that socket, ssl and http.client raise; a ValueError of theirs is kept away by checking what we send."""
+
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[A-Za-z0-9_](?:[\w.-]*\w)?))(?::(?P<port>\d{1,5}))?", re.ASCII
+)
+_KEPT = 8
+_LOOK_AT_NETWORK = "is the node up, and does a firewall let us through to its port?"
+
+
+class NotConnectedError(UnavailableError):
+    """No connection came about: nothing was sent, so that a change may go to another endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent for a call."""
+
+    call: Call
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came. The names are those proxmoxer looks for; it logs ``content``, which therefore hides itself."""
+
+    status_code: int
+    reason: str
+    content: Secret
+    date: str | None
+
+
+class Endpoint:
+    """One node's API port. Several threads may use it: a connection belongs to one request at a time.
+
+    ``connect`` bounds the TCP connection and again the handshake, ``read`` all the rest, however slowly it drips.
+    """
+
+    def __init__(self, address: str, trust: TlsTrust, *, connect: timedelta, read: timedelta) -> None:
+        self.host, self.port = _parse(address)
+        self._trust = trust
+        self._context = trust.context()
+        self._connect_timeout = connect.total_seconds()
+        self._read_timeout = read.total_seconds()
+        self._kept: list[http.client.HTTPSConnection] = []
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def exchange(self, request: Request) -> Answer:
+        """Send a request and read the whole answer, whatever its status.
+
+        A change goes out on a connection of its own, once. A read may use a kept connection, and is sent again on a
+        fresh one when that turns out to be closed (PVE: after 5 s, 100 requests, or with its worker).
+        Raises: ``NotConnectedError``; then ``OutcomeUnknownError`` for a change, ``UnavailableError`` for a read.
+        """
+        if request.call.method == "GET" and (kept := self._take()) and (answer := self._resume(kept, request)):
+            return answer
+        connection = self._connect()
+        try:
+            return self._converse(connection, request)
+        except FOREIGN as error:
+            connection.close()
+            raise self.broken(error, request.call) from None
+
+    def close(self) -> None:
+        """Let go of the kept connections."""
+        while kept := self._take():
+            kept.close()
+
+    def _take(self) -> http.client.HTTPSConnection | None:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(
+            self.host, self.port, timeout=self._connect_timeout, context=self._context
+        )
+        connection.set_debuglevel(0)  # or a global http.client.HTTPConnection.debuglevel prints our credential
+        try:
+            connection.connect()
+            self._trust.check(_socket(connection).getpeercert(binary_form=True))
+        except (OSError, UnicodeError) as error:
+            connection.close()
+            raise self.unreached(error) from None
+        return connection
+
+    def _resume(self, kept: http.client.HTTPSConnection, request: Request) -> Answer | None:
+        """Use a kept connection; None when it turns out to be closed. A time-out is not waited for twice."""
+        try:
+            return self._converse(kept, request)
+        except FOREIGN as error:
+            kept.close()
+            if isinstance(error, TimeoutError):
+                raise self.broken(error, request.call) from None
+            return None
+
+    def _converse(self, connection: http.client.HTTPSConnection, request: Request) -> Answer:
+        _socket(connection).settimeout(self._read_timeout)
+        connection.request(request.call.method, request.target, request.body, dict(request.headers))
+        response = connection.getresponse()
+        answer = Answer(
+            status_code=response.status,
+            reason=response.reason,
+            content=Secret(response.read().decode("utf-8", "replace")),
+            date=response.headers["Date"],
+        )
+        if request.call.method != "GET" or response.will_close or len(self._kept) >= _KEPT:
+            connection.close()
+        else:
+            self._kept.append(connection)
+        return answer
+
+    def unreached(self, error: Exception) -> NotConnectedError:
+        """Name the reason why no connection came about."""
+        what, hint = self._why(error)
+        return NotConnectedError(f"cannot connect to {self}: {what}", hint=hint)
+
+    def _why(self, error: Exception) -> tuple[str, str]:
+        if isinstance(error, ssl.SSLError):
+            return explain(error, self.host, self.port, self._connect_timeout)
+        if isinstance(error, (socket.gaierror, UnicodeError)):
+            return "the name does not resolve", "check the endpoint's host name, and DNS"
+        if isinstance(error, ConnectionRefusedError):
+            return "connection refused", "does pveproxy run there? PVE's API listens on port 8006"
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self._connect_timeout:g} s", _LOOK_AT_NETWORK
+        if isinstance(error, ConnectionError):
+            return "it closed the connection during the TLS handshake", "PVE's API is HTTPS on port 8006"
+        return getattr(error, "strerror", None) or type(error).__name__, _LOOK_AT_NETWORK
+
+    def broken(self, error: Exception, call: Call) -> RotatorError:
+        """Name what is known when a request was sent and its answer did not come whole."""
+        if isinstance(error, TimeoutError):
+            return silence(call, f"{call}: no whole answer within {self._read_timeout:g} s")
+        return silence(call, f"{call}: the connection broke before the answer was whole ({type(error).__name__})")
+
+
+def _socket(connection: http.client.HTTPSConnection) -> Any:  # noqa: ANN401 - http.client types it as a plain socket or None
+    return connection.sock
+
+
+def _parse(address: str) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(address)
+    port = int(match["port"] or DEFAULT_PORT) if match else 0
+    if match is None or not 0 < port < 65536:  # noqa: PLR2004 - the end of the port numbers
+        raise ConfigError(f"not an endpoint: {address!r}", hint="give host, host:port or [IPv6 address]:port")
+    return match["v6"] or match["host"], port
