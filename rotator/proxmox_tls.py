@@ -148,12 +148,14 @@ def explain(error: ssl.SSLError, host: str, port: int, timeout: float) -> tuple[
     if isinstance(error, UntrustedError):
         return "its certificate is not the pinned one", _changed(error.seen)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}", _changed(look(host, port, timeout))
-    if error.reason in _NOT_TLS:
+        why = getattr(error, "verify_message", "it does not verify")
+        return f"its certificate is not trusted: {why}", _changed(look(host, port, timeout))
+    reason = getattr(error, "reason", None)  # only OpenSSL's own errors have one
+    if reason in _NOT_TLS:
         return "what listens there does not speak TLS", "PVE's API is HTTPS on port 8006"
-    if error.reason in _TOO_OLD:
+    if reason in _TOO_OLD:
         return "it speaks no TLS newer than 1.1", "at least TLS 1.2 is needed"
-    return f"the TLS handshake failed: {error.reason or 'connection closed'}", "PVE's API is HTTPS on port 8006"
+    return f"the TLS handshake failed: {reason or 'connection closed'}", "PVE's API is HTTPS on port 8006"
 
 
 def _changed(seen: str) -> str:

@@ -79,7 +79,14 @@ class Rogue:
     Threads and sockets of the standard library: an HTTP library would not send what is wrong.
     """
 
-    def __init__(self, behave: Behaviour, *, plain: bool = False, highest: ssl.TLSVersion | None = None) -> None:
+    def __init__(
+        self,
+        behave: Behaviour,
+        *,
+        plain: bool = False,
+        highest: ssl.TLSVersion | None = None,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._behave = behave
         self._plain = plain
         leaf = trustme.CA().issue_cert("127.0.0.1")
@@ -88,11 +95,12 @@ class Rogue:
         if highest is not None:
             self._tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             self._tls.maximum_version = highest
+            self._tls.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL speaks nothing old by itself
         leaf.configure_cert(self._tls)
         self.requests: list[bytes] = []
         self.connections = 0
         self.stopping = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(address)
         self.endpoint = "127.0.0.1:{1}".format(*self._listener.getsockname())
         self._threads = [threading.Thread(target=self._accept)]
 

@@ -1,0 +1,35 @@
+"""No log level, no exception and no echo of a server's brings a secret to light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, entered: str = "") -> str:
+    """Run Python in a process of its own and return all that it let out."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        command, cwd=ROOT, input=entered, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def test_nothing_shows_a_secret_however_loud_the_libraries_are(canaries: tuple[str, ...]) -> None:
+    """Operator, password, ticket and new secret stay out of everything, with all loggers and dumps at their loudest."""
+    out = run("-m", "tests.wire.loud", entered="\n".join(canaries[:3]))
+    assert "proxmoxer" in out
+    assert "POST /api2/json/access/users/svc@pve/token/ci-1-abcde" in out
+    assert [kind for kind in ("401", "500", "302", "not one of PVE's", "holds no ticket") if kind not in out] == []
+    assert "send: " not in out
+    assert [number for number, secret in enumerate(canaries[:3]) if secret in out] == []
+
+
+def test_neither_requests_nor_urllib3_is_loaded() -> None:
+    """What they would bring (cookies, .netrc, proxies, repeats, loggers) cannot happen, and starting costs less."""
+    loaded = "import rotator.proxmox, sys; print(sorted({'requests', 'urllib3', 'certifi'} & set(sys.modules)))"
+    assert run("-c", loaded).strip() == "[]"
