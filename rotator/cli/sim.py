@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -60,16 +62,27 @@ def sim(
     pve.add_user(_ADMINISTRATOR, password=password)
     pve.grant("/", "Administrator", user=_ADMINISTRATOR)
     ca_out.write_bytes(pve.ca_pem)
+    with _interruption() as over:
+        try:
+            pve.start(listen)
+        except OSError as error:
+            raise click.ClickException(f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}") from None
+        with pve:
+            click.echo(json.dumps(_ready(pve, ca_out)))
+            over.wait()
+
+
+@contextmanager
+def _interruption() -> Iterator[Event]:
+    """Give an event that SIGINT and SIGTERM set; afterwards the signals mean what they meant before."""
     over = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: over.set()) for number in signals]
     try:
-        pve.start(listen)
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}") from None
-    with pve:
-        click.echo(json.dumps(_ready(pve, ca_out)))
-        over.wait()
+        yield over
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _ready(pve: SimulatedPve, ca_out: Path) -> dict[str, object]:

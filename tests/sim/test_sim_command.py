@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_an_address_that_is_none_is_a_usage_error(options: list[str], listen: st
     result = CliRunner().invoke(sim, ["--listen", listen, *options])
     assert result.exit_code == 2
     assert "an address looks like 127.0.0.1:8006" in result.output
+
+
+def test_a_port_that_is_taken_is_said(options: list[str]) -> None:
+    """And the signals mean what they meant before."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = CliRunner().invoke(sim, ["--listen", address, *options])
+    assert result.exit_code == 1
+    assert result.output == f"Error: cannot listen on {address}: Address already in use\n"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_an_empty_password_is_a_usage_error(options: list[str]) -> None:
