@@ -38,7 +38,7 @@ from rotator.testing.exchange import (
     Request,
 )
 from rotator.testing.names import is_acl_path, normalize_path, split_token
-from rotator.testing.refusal import died
+from rotator.testing.refusal import RefusalError, died
 from rotator.testing.routes_acl import holder_exists, make_pool, make_role
 from rotator.testing.routes_tokens import draw_secret, existing_token, make_token
 from rotator.testing.routes_users import make_group, make_user
@@ -57,6 +57,7 @@ __all__ = [
     "Fault",
     "HangUpAfter",
     "HangUpBefore",
+    "RefusalError",
     "Request",
     "SimulatedNode",
     "SimulatedPve",

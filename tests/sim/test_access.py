@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rotator.testing import access
 from rotator.testing.privileges import BUILT_IN_ROLES, PRIVILEGES
 from rotator.testing.pve import SimulatedPve
 from rotator.testing.refusal import RefusalError
+from rotator.testing.state import Holder, Pool, State, Token, User
 
 
 @pytest.fixture
@@ -147,6 +150,44 @@ def test_the_capabilities_of_a_login_are_sorted_by_area(pve: SimulatedPve) -> No
     caps = access.capabilities(pve.cluster.newest(), "u@pve")
     assert {area for area, held in caps.items() if held} == {"vms"}
     assert caps["vms"] == POWER
+
+
+PATHS = ("/", "/vms", "/vms/100", "/storage", "/pool/p1")
+HOLDERS = (Holder("user", "u@pve"), Holder("group", "staff"), Holder("token", "u@pve!t1"))
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from(PATHS),
+        st.sampled_from(HOLDERS),
+        st.sampled_from(["Administrator", "NoAccess", "PVEVMUser", "PVEAuditor"]),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@given(ENTRIES)
+def test_a_privsep_token_never_has_more_than_its_user(entries: list[tuple[str, Holder, str, bool]]) -> None:
+    """Whatever the access control list holds: not on any path, and no bit that its user lacks."""
+    user = User(groups=frozenset({"staff"}), tokens={"t1": Token("x"), "t0": Token("y", privsep=False)})
+    state = State(users={"u@pve": user}, groups={"staff": ""}, pools={"p1": Pool(vms=frozenset({100}))})
+    for path, holder, role, propagate in entries:
+        state = state.with_grant(path, holder, role, propagate=propagate)
+    for path in (*PATHS, "/vms/200"):
+        own, theirs = access.permissions(state, "u@pve!t1", path), access.permissions(state, "u@pve", path)
+        assert own.keys() <= theirs.keys()
+        assert all(bit <= theirs[privilege] for privilege, bit in own.items())
+        assert access.permissions(state, "u@pve!t0", path) == theirs
+
+
+@given(ENTRIES)
+def test_what_was_granted_can_be_taken_back(entries: list[tuple[str, Holder, str, bool]]) -> None:
+    """Nothing is left, in whatever order it came."""
+    state = State()
+    for path, holder, role, propagate in entries:
+        state = state.with_grant(path, holder, role, propagate=propagate)
+    for path, holder, role, _ in reversed(entries):
+        state = state.without_grant(path, holder, role)
+    assert state.acl == {}
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,12 @@ def test_factors_are_set_up_through_the_api(world: World) -> None:
         ("totp-1", "totp", "phone"),
         ("recovery", "recovery", ""),
     ]
+    spare = f"recovery:{made['recovery'][1].partition(': ')[2]}"
     first = f"recovery:{made['recovery'][0].partition(': ')[2]}"
     assert login(world, username="plain@pve", otp=first)
     assert not login(world, username="plain@pve", otp=first)
+    assert world.ask("DELETE", f"{path}/recovery?password={PASSWORD}", ticket).status_code == 200
+    assert not login(world, username="plain@pve", otp=spare)
 
 
 def test_factors_are_listed_and_removed(guarded: World) -> None:

@@ -94,6 +94,15 @@ def test_bad_parameters_are_named_one_by_one(world: World, form: dict[str, objec
     assert world.pve.tokens("svc@pve") == []
 
 
+def test_missing_parameters_are_named(world: World) -> None:
+    """The property is missing and it is not optional (measured); whoever asks, before any permission on a path."""
+    said = "property is missing and it is not optional"
+    login = world.ask("POST", "/access/ticket", form={"username": "svc@pve"})
+    assert (login.status_code, login.json()["errors"]) == (400, {"password": said})
+    entry = world.ask("PUT", "/access/acl", world.ticket("plain@pve"), {"tokens": "svc@pve!t1"})
+    assert (entry.status_code, entry.json()["errors"]) == (400, {"path": said, "roles": said})
+
+
 def test_all_bad_parameters_are_named_at_once(world: World) -> None:
     """Verification does not stop at the first fault."""
     answer = world.create(world.admin, "t1", expire="x", privsep="no")
@@ -196,8 +205,9 @@ def test_plain_http_is_sent_to_https(world: World) -> None:
 def test_a_header_over_8_kb_gets_no_answer(world: World, *, tls: bool) -> None:
     """The connection is dropped after the idle time (measured: 5 s)."""
     world.pve.keep_alive = 0.05
-    request = b"GET /api2/json/version HTTP/1.1\r\nAuthorization: " + b"x" * 9000 + b"\r\n\r\n"
+    request = b"GET /api2/json/version HTTP/1.1\r\nAuthorization: " + b"x" * 9000
     assert raw(world, request, tls=tls) == b""
+    assert raw(world, request + b"\r\n\r\n", tls=tls) == b""
 
 
 def test_outside_of_the_api(world: World) -> None:
