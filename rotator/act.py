@@ -14,6 +14,7 @@ from rotator.marker import Marker
 from rotator.model import Grant, Observation, Request, Token
 from rotator.narrate import Narrator
 from rotator.plan import Plan
+from rotator.policy import Reason
 from rotator.pve import Pve
 from rotator.steps import Regenerate
 from rotator.view import View
@@ -91,10 +92,11 @@ class Act:
         """Delete the token that was just made, if nobody can have read it; or else a later run finds an orphan."""
         if self.new is None or not self.is_ours_alone:
             return
-        with suppress(RotatorError), self.narrator.step(Step.REVOKE, token=self.new.id) as telling:
+        token = self.new.id
+        with suppress(RotatorError), self.narrator.step(Step.REVOKE, token=token) as telling:
             telling.say("not published; deleted again")
             with suppress(NotFoundError):
-                twice(lambda token=self.new.id: self.ports.pve.revoke(token))
+                twice(lambda: self.ports.pve.revoke(token))
             self.new = None
 
     @property
@@ -104,10 +106,17 @@ class Act:
             any(isinstance(step, Regenerate) for step in self.plan.steps) and self.has_begun and not self.is_published
         )
 
+    @property
+    def leaves_dead(self) -> bool:
+        """Whether consumers still read a token that does not log in."""
+        return self.plan.finding.reason is Reason.PUBLISHED_TOKEN_DEAD and not self.is_published
+
     def live(self) -> str:
         """Say which tokens are live now, for a person who reads of a failure."""
         record, parts = self.view.record, []
-        if record and self.view.current and not self.is_published:
+        if record and self.leaves_dead:
+            parts.append(f"{record.id} is still published and does not log in")
+        elif record and self.view.current and not self.is_published:
             parts.append(
                 f"{record.id} is still published" + ("" if self.view.current.expire is None else ", with an end")
             )

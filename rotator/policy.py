@@ -124,6 +124,7 @@ def user_disabled(view: View) -> Finding | None:
     return Finding(
         Reason.USER_DISABLED,
         f"{userid} is disabled or has expired at PVE: no token of it can log in",
+        view.current,
         hint=f"pveum user modify {userid} --enable 1 --expire 0",
     )
 

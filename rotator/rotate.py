@@ -132,7 +132,7 @@ class Run:
         return Result(
             self.credential.name,
             self.credential.cluster,
-            error.exit_code,
+            ExitCode.LOCKED_OUT if act and act.leaves_dead else error.exit_code,
             CLUSTER_UNREACHABLE
             if isinstance(error, UnreachableError)
             else act.plan.finding.reason
@@ -147,7 +147,9 @@ class Run:
 
 
 def exit_code_of(finding: Finding) -> ExitCode:
-    """Return what a finding that leads to no act means for a script."""
+    """Return what a finding that leads to no act means for a script; a disabled user locks out who reads a record."""
+    if finding.reason is Reason.USER_DISABLED and finding.token:
+        return ExitCode.LOCKED_OUT
     if finding.reason in STOPPED:
         return ExitCode.FAILED
     return ExitCode.IN_FLIGHT if finding.reason is Reason.ROTATION_IN_FLIGHT else ExitCode.DONE
