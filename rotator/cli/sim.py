@@ -15,6 +15,8 @@ import click
 from rotator.testing.pve import SimulatedPve
 
 _ADMINISTRATOR = "admin@pve"
+_PORTS = 65536
+_SECONDS = click.FloatRange(min=0)
 
 
 def loopback_address(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, int]:
@@ -26,6 +28,8 @@ def loopback_address(_context: click.Context, _parameter: click.Parameter, text:
         number = int(port)
     except ValueError:
         raise click.BadParameter("an address looks like 127.0.0.1:8006") from None
+    if number not in range(_PORTS):
+        raise click.BadParameter(f"there is no port {number}")
     if not is_loopback:
         raise click.BadParameter(f"{host} is not a loopback address; a simulator is not for other machines to reach")
     return host, number
@@ -45,9 +49,13 @@ def loopback_address(_context: click.Context, _parameter: click.Parameter, text:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Where to write the certificate authority that clients need to trust.",
 )
-@click.option("--refusal-delay", default=3.0, show_default=True, help="Seconds that a refused login takes.")
+@click.option(
+    "--refusal-delay", default=3.0, type=_SECONDS, show_default=True, help="Seconds that a refused login takes."
+)
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(min=1), help="Nodes of the cluster.")
-@click.option("--lag", default=0.0, show_default=True, help="Seconds until a node knows what another one did.")
+@click.option(
+    "--lag", default=0.0, type=_SECONDS, show_default=True, help="Seconds until a node knows what another one did."
+)
 def sim(
     *, listen: tuple[str, int], password_file: Path, ca_out: Path, refusal_delay: float, nodes: int, lag: float
 ) -> None:
@@ -61,15 +69,27 @@ def sim(
     pve = SimulatedPve(nodes=nodes, refusal_delay=refusal_delay, lag=lag)
     pve.add_user(_ADMINISTRATOR, password=password)
     pve.grant("/", "Administrator", user=_ADMINISTRATOR)
-    ca_out.write_bytes(pve.ca_pem)
+    _write(ca_out, pve.ca_pem)
     with _interruption() as over:
-        try:
-            pve.start(listen)
-        except OSError as error:
-            raise click.ClickException(f"cannot listen on {listen[0]}:{listen[1]}: {error.strerror}") from None
+        _start(pve, listen)
         with pve:
             click.echo(json.dumps(_ready(pve, ca_out)))
             over.wait()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise click.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--ca-out") from None
+
+
+def _start(pve: SimulatedPve, listen: tuple[str, int]) -> None:
+    try:
+        pve.start(listen)
+    except (OSError, OverflowError) as error:
+        said = f"cannot listen on {listen[0]}:{listen[1]} and the ports that follow: {error}"
+        raise click.BadParameter(said, param_hint="--listen") from None
 
 
 @contextmanager

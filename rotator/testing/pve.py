@@ -42,7 +42,7 @@ from rotator.testing.refusal import RefusalError, died
 from rotator.testing.routes_acl import holder_exists, make_pool, make_role
 from rotator.testing.routes_tokens import draw_secret, existing_token, make_token
 from rotator.testing.routes_users import make_group, make_user
-from rotator.testing.second_factor import Factors, Totp
+from rotator.testing.second_factor import Factors, Totp, is_base32
 from rotator.testing.server import NodeServer
 from rotator.testing.state import Holder, Pool, State, Token, User
 from rotator.testing.tickets import Tickets
@@ -141,7 +141,7 @@ class SimulatedPve:
         try:
             for number, node in enumerate(self.nodes):
                 node.start(host, port and port + number)
-        except OSError:
+        except (OSError, OverflowError):
             self.close()
             raise
 
@@ -162,7 +162,12 @@ class SimulatedPve:
         expire: int = 0,
         totp_secret: str | None = None,
     ) -> None:
-        """Make a user; ``totp_secret`` is in base32."""
+        """Make a user; ``totp_secret`` is in base32.
+
+        Raises: ``RefusalError`` for what PVE would refuse, ``ValueError`` when the TOTP secret is none.
+        """
+        if totp_secret is not None and not is_base32(totp_secret):
+            raise ValueError("a TOTP secret is in base32")
         factors = Factors(totp={"totp-1": Totp(totp_secret)} if totp_secret else {})
         user = User(enable=enable, expire=expire, groups=frozenset(groups), password=password, factors=factors)
         self.cluster.plant(lambda state: make_user(state, userid, user))
@@ -231,7 +236,7 @@ class SimulatedPve:
         self.cluster.plant(edit)
 
     def accepts(self, full_id: str, secret: str, *, node: int = 0) -> bool:
-        """Say whether this would log in at that node right now, without any HTTP."""
+        """Say whether that node, up or down, would let this in right now; without any HTTP."""
         return door.accepts(self.cluster.view(node), full_id, secret, self.now())
 
     def permissions(self, who: str) -> dict[str, dict[str, int]]:

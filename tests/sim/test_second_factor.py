@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rotator.testing.pve import SimulatedPve
 from rotator.testing.second_factor import Totp, is_base32
 from tests.sim.world import NOW, PASSWORD, World, with_ticket
 
@@ -148,3 +149,5 @@ def test_what_is_no_key_is_recognised() -> None:
     assert is_base32(KEY)
     assert not is_base32("0189")
     assert not is_base32("")
+    with pytest.raises(ValueError, match="base32"):
+        SimulatedPve().add_user("u@pve", totp_secret="0189")

@@ -53,6 +53,20 @@ def test_it_is_not_for_other_machines(options: list[str], listen: str) -> None:
     assert "is not a loopback address" in result.output
 
 
+def test_ports_end_somewhere(options: list[str]) -> None:
+    """A usage error for the first node as for those that follow."""
+    for listen, nodes in (("127.0.0.1:65536", "1"), ("127.0.0.1:65535", "2")):
+        result = CliRunner().invoke(sim, ["--listen", listen, "--nodes", nodes, *options])
+        assert result.exit_code == 2
+
+
+def test_a_place_that_cannot_be_written_is_a_usage_error(options: list[str], tmp_path: Path) -> None:
+    """Before anything listens."""
+    result = CliRunner().invoke(sim, [*options, "--ca-out", str(tmp_path / "nowhere" / "ca.pem")])
+    assert result.exit_code == 2
+    assert "No such file or directory" in result.output
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1", "pve.example:8006", "127.0.0.1:x"])
 def test_an_address_that_is_none_is_a_usage_error(options: list[str], listen: str) -> None:
     """It says what one looks like."""
@@ -67,8 +81,9 @@ def test_a_port_that_is_taken_is_said(options: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = CliRunner().invoke(sim, ["--listen", address, *options])
-    assert result.exit_code == 1
-    assert result.output == f"Error: cannot listen on {address}: Address already in use\n"
+    assert result.exit_code == 2
+    assert f"cannot listen on {address}" in result.output
+    assert "Address already in use" in result.output
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
