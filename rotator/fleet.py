@@ -25,7 +25,7 @@ from rotator.pve import Pve
 from rotator.rotate import CLUSTER_UNREACHABLE, Result, Run, exit_code_of
 
 T = TypeVar("T")
-GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.IN_FLIGHT, ExitCode.DONE)
+GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.CONFIG, ExitCode.IN_FLIGHT, ExitCode.DONE)
 """Which exit code counts when there are several: the gravest."""
 
 
