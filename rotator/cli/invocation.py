@@ -1,0 +1,189 @@
+"""What all commands have in common: their options, the configuration they read, and how they end.
+
+A command of ours returns a ``Report``; ``Command`` prints it and ends with its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rotator import config, registry
+from rotator.cli.output import INDENT, Report, write
+from rotator.cli.progress import progress
+from rotator.cli.shapes import Fault
+from rotator.cli.stopping import leaving
+from rotator.clock import Clock
+from rotator.errors import ConfigError, RotatorError
+from rotator.events import Event, Listener
+from rotator.faults import InvalidConfigError, suggestion
+from rotator.fleet import Fleet
+from rotator.model import Credential
+from rotator.settings import Settings
+from rotator.wiring import PARALLEL, open_fleet
+
+CONFIG_VARIABLE = "ROTATE_CONFIG"
+PLACES = ("./rotate.yaml", "~/.config/rotate/rotate.yaml", "/etc/rotate/rotate.yaml")
+MOST_PARALLEL = 64
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of one command. ``clock`` is what the caller of the command line brought, if not the machine's."""
+
+    command: str
+    config: Path | None
+    as_json: bool
+    verbose: bool
+    clock: Clock | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """The configuration file: the named one, or the first of the usual places. Raises: ``ConfigError``."""
+        return self.config or usual_config()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration, read and checked. Raises: ``ConfigError``."""
+        return config.load(self.path, find_backend=registry.find, environ=os.environ)
+
+    def chosen(self, names: Sequence[str]) -> list[Credential]:
+        """Return the credentials of these names, all for none. Raises: ``UsageError`` for a name that is not there."""
+        known = {credential.name: credential for credential in self.settings.credentials}
+        for name in names:
+            if name not in known:
+                meant = suggestion(name, known)
+                raise click.UsageError(f"no credential '{name}' in {self.path}" + (f"; {meant}" if meant else ""))
+        return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+
+    @contextmanager
+    def fleet(self, *listeners: Listener, parallel: int = PARALLEL) -> Iterator[Fleet]:
+        """Open what the work is done with, and show what happens on stderr meanwhile."""
+        stream = sys.stderr
+        is_terminal = stream.isatty() and not self.verbose
+        with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
+            everybody: tuple[Listener, ...] = (*listeners, show)
+
+            def listen(event: Event) -> None:
+                for listener in everybody:
+                    listener(event)
+
+            with open_fleet(self.settings, listen, parallel=parallel, clock=self.clock) as fleet:
+                yield fleet
+
+    @contextmanager
+    def looking(self, *, parallel: int = PARALLEL) -> Iterator[Fleet]:
+        """Open it for what changes nothing, and so may be interrupted at any time."""
+        with leaving(), self.fleet(parallel=parallel) as fleet:
+            yield fleet
+
+
+def usual_config() -> Path:
+    """Find the configuration where it usually is. Raises: ``ConfigError``."""
+    places = [Path(place).expanduser() for place in PLACES]
+    if found := next((place for place in places if place.is_file()), None):
+        return found
+    raise ConfigError(
+        f"no configuration: ${CONFIG_VARIABLE} is not set, and there is none of {', '.join(PLACES)}",
+        hint="name it with --config PATH",
+    )
+
+
+class Command(click.Command):
+    """A command that returns a ``Report``, with the options that every command has."""
+
+    def __init__(self, name: str | None, *, params: list[click.Parameter] | None = None, **settings: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(name, params=[*(params or []), *common_options()], **settings)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Do the work, print the report, end with its exit code."""
+        ctx.obj = invocation = invoked(ctx)
+        try:
+            report: Report = super().invoke(ctx)
+        except RotatorError as error:
+            report = complaint(error)
+        write(report, invocation.command, as_json=invocation.as_json)
+        ctx.exit(int(report.exit_code))
+
+
+def common_options() -> list[click.Parameter]:
+    """Make the options that every command has."""
+    path = click.Option(
+        ["-c", "--config"],
+        type=click.Path(path_type=Path),
+        envvar=CONFIG_VARIABLE,
+        metavar="PATH",
+        help=f"The configuration. Default: ${CONFIG_VARIABLE}, or the first of {', '.join(PLACES)}.",
+    )
+    as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document.")
+    verbose = click.Option(["-v", "--verbose"], is_flag=True, help="Show all that happens, on stderr.")
+    return [path, as_json, verbose]
+
+
+def invoked(context: click.Context) -> Invocation:
+    """Take the common options out of the parameters."""
+    command = " ".join(context.command_path.split()[1:])
+    taken = {key: context.params.pop(key) for key in ("config", "as_json", "verbose")}
+    return Invocation(command, clock=context.obj, **taken)
+
+
+def complaint(error: RotatorError) -> Report:
+    """Report an error that is about no single credential."""
+    lines = [f"rotate: {error}"] + ([f"{INDENT}do: {error.hint}"] if error.hint else [])
+    return Report(exit_code=error.exit_code, errors=faults_of(error), complaint="\n".join(lines))
+
+
+def faults_of(error: RotatorError) -> list[Fault]:
+    """List all that is wrong, each with its place."""
+    if not isinstance(error, InvalidConfigError):
+        return [Fault(message=error.message, hint=error.hint)]
+    path = str(error.path)
+    return [
+        Fault(message=it.message, hint=it.advice, path=path, line=it.line, column=it.column, key=it.where)
+        for it in error.problems
+    ]
+
+
+def complete_name(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """List the names of credentials that begin so; none when there is no configuration that can be read."""
+    try:
+        known = names_in(context.params.get("config") or usual_config())
+    except RotatorError:
+        return []
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def names_in(path: Path) -> list[str]:
+    """List the names of the credentials in a file that may be faulty otherwise."""
+    from rotator.config_assembly import read_config  # noqa: PLC0415 - it imports pydantic
+
+    data = read_config(path)[0].data
+    found: Iterable[Any] = data.get("credentials") or () if isinstance(data, dict) else ()
+    return [it["name"] for it in found if isinstance(it, dict) and isinstance(it.get("name"), str)]
+
+
+def names(*, required: bool = False) -> Callable[[F], F]:
+    """Take the names of credentials."""
+    return click.argument("names", nargs=-1, required=required, metavar="NAME...", shell_complete=complete_name)
+
+
+def parallel() -> Callable[[F], F]:
+    """Take how many credentials are worked on at one time."""
+    return click.option(
+        "--parallel",
+        type=click.IntRange(1, MOST_PARALLEL),
+        default=PARALLEL,
+        show_default=True,
+        metavar="N",
+        help="The most credentials at one time.",
+    )

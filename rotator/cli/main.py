@@ -1,0 +1,173 @@
+"""``rotate``: its commands, each loaded when it is called, and all the ways out of the program.
+
+Exit codes: 0 done or nothing to do; 1 bug; 2 usage; 3 configuration; 4 some credential failed, consumers unaffected;
+5 a published record does not work; 6 only in-flight work of somebody else stood in the way; 130 interrupted; 141 the
+reader of the output has gone away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+import rotator
+from rotator.errors import ExitCode, RotatorError
+
+INTERRUPTED = 130
+NO_READER = 141
+COMPLETE_VARIABLE = "_ROTATE_COMPLETE"
+
+
+class Lazy(NamedTuple):
+    """Where a command is, and what the list of commands says of it."""
+
+    module: str
+    name: str
+    help: str
+
+
+COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
+    "Rotate": {
+        "now": Lazy("rotator.cli.runs", "now", "Rotate now, due or not."),
+        "due": Lazy("rotator.cli.runs", "due", "Rotate what is due, finish what is unfinished."),
+    },
+    "Look (nothing is changed)": {
+        "plan": Lazy("rotator.cli.looks", "plan", "Say what would happen, step by step, and why."),
+        "status": Lazy("rotator.cli.looks", "status", "Say how things stand."),
+        "verify": Lazy("rotator.cli.looks", "verify", "Prove that what consumers read works, everywhere."),
+    },
+    "Set up": {
+        "adopt": Lazy("rotator.cli.adopting", "adopt", "Take over tokens that somebody else made."),
+        "pause": Lazy("rotator.cli.changes", "pause", "Leave credentials alone until they are resumed."),
+        "resume": Lazy("rotator.cli.changes", "resume", "Rotate paused credentials again."),
+        "config": Lazy("rotator.cli.config", "config", "Check the configuration, or print its schema."),
+        "completion": Lazy("rotator.cli.completion", "completion", "Print the completion script of a shell."),
+    },
+    "Try out": {
+        "demo": Lazy("rotator.cli.demo", "demo", "The whole job on a simulated Proxmox VE: nothing is needed."),
+        "sim": Lazy("rotator.cli.sim", "sim", "Run a simulated Proxmox VE until it is interrupted."),
+    },
+}
+
+
+class Rotate(click.Group):
+    """The group of all commands. Help is written from the table above, so that it imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """List the names, in the order of the help."""
+        return [name for section in COMMANDS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import a command."""
+        found = next((section[cmd_name] for section in COMMANDS.values() if cmd_name in section), None)
+        command = getattr(import_module(found.module), found.name) if found else None
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the commands, section by section, all in one column."""
+        width = max(len(name) for section in COMMANDS.values() for name in section)
+        for title, section in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), lazy.help) for name, lazy in section.items()])
+
+    def main(self, args: Sequence[str] | None = None, **settings: Any) -> NoReturn:  # type: ignore[override] # noqa: ANN401 - one way out, whoever calls
+        """Run and exit; ``obj`` may be a clock to go by."""
+        from_shell = os.environ.get(COMPLETE_VARIABLE)
+        if from_shell:
+            from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell needs it
+
+            sys.exit(shell_complete(self, {}, "rotate", COMPLETE_VARIABLE, from_shell))
+        sys.exit(concluded(self, list(sys.argv[1:] if args is None else args), settings.get("obj")))
+
+
+def concluded(group: click.Group, arguments: list[str], clock: object) -> int:
+    """Run a command and turn whatever comes out of it into an exit code."""
+    try:
+        with group.make_context("rotate", arguments.copy(), obj=clock) as context:
+            group.invoke(context)
+    except click.exceptions.Exit as end:
+        return flushed(end.exit_code)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever comes out, nothing of it is shown as it is
+        return told(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
+    return flushed(ExitCode.DONE)
+
+
+def told(error: BaseException, *, verbose: bool) -> int:
+    """Say on stderr what ended a command, and return its exit code."""
+    match error:
+        case click.ClickException():
+            error.show()
+            code: int = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
+        case click.Abort() | KeyboardInterrupt():
+            click.echo("rotate: interrupted; nothing more was begun", err=True)
+            code = INTERRUPTED
+        case BrokenPipeError():
+            code = without_reader()
+        case RotatorError():
+            click.echo(f"rotate: {error}" + (f"\n    do: {error.hint}" if error.hint else ""), err=True)
+            code = error.exit_code
+        case _:
+            click.echo("\n".join(bug(error, verbose=verbose)), err=True)
+            code = ExitCode.BUG
+    return code
+
+
+def flushed(code: int) -> int:
+    """Write what is still held back, so that a reader who went away is noticed here and not at the very end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return without_reader()
+    return code
+
+
+def without_reader() -> int:
+    """Let nothing more be written to a pipe that nobody reads, not even when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return NO_READER
+
+
+def bug(error: BaseException, *, verbose: bool) -> Iterator[str]:
+    """Say where something went wrong that we did not think of: no message and no values, they might be secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else "nowhere"
+    yield f"rotate: this is a bug: {type(error).__name__} at {place}"
+    yield f"    live now: what was published before; {'see above' if verbose else 'see `rotate status`'}"
+    yield f"    do: run it again{'' if verbose else ' with --verbose'}, and report it with what it prints"
+    if verbose:
+        yield from traced(error)
+
+
+def traced(error: BaseException) -> Iterator[str]:
+    """Yield the frames of an error and of those that led to it, without messages and locals."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before:
+        yield from traced(before)
+    yield f"{type(error).__name__}, called from:"
+    for frame in traceback.extract_tb(error.__traceback__):
+        yield f"    {frame.filename}:{frame.lineno} in {frame.name}"
+
+
+@click.group(cls=Rotate, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rotator.__version__, prog_name="rotate")
+def rotate() -> None:
+    """Make Proxmox VE API tokens short-lived without anybody noticing.
+
+    Example: rotate plan, then rotate due
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    rotate.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How results and errors are put on stdout and stderr: JSON, tables, blocks for people.
+
+rich draws tables on a terminal only, and is imported there only; ``NO_COLOR`` is its affair.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import click
+
+from rotator.cli.progress import printable
+from rotator.cli.shapes import Document, Fault, Shape
+
+INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under headers."""
+
+    headers: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command has to say: results for machines, the same for people, and the exit code.
+
+    ``errors`` are what kept it from its work; people read them on stderr, unless ``text`` tells them already.
+    """
+
+    results: Sequence[Shape] = ()
+    text: Sequence[str | Table] = ()
+    exit_code: int = 0
+    errors: Sequence[Fault] = ()
+    complaint: str = ""
+
+
+def write(report: Report, command: str, *, as_json: bool) -> None:
+    """Print a report. Raises: ``BrokenPipeError`` when the reader has gone away."""
+    if as_json:
+        document = Document(
+            command=command,
+            exit_code=int(report.exit_code),
+            results=tuple(report.results),
+            errors=tuple(report.errors),
+        )
+        click.echo(json.dumps(asdict(document), default=encoded, ensure_ascii=False, indent=2))
+        return
+    for part in report.text:
+        write_table(part) if isinstance(part, Table) else click.echo(part)
+    if report.complaint:
+        click.echo(report.complaint, err=True)
+
+
+def encoded(value: object) -> str:
+    """Write a time; nothing else in the shapes is not JSON already."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{type(value).__name__} has no place in JSON output")
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def write_table(table: Table) -> None:
+    """Print a table: drawn on a terminal, plain aligned text elsewhere."""
+    if sys.stdout.isatty():
+        draw(table)
+        return
+    rows = [tuple(printable(cell) for cell in row) for row in (table.headers, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def draw(table: Table) -> None:
+    """Print a table on a terminal."""
+    from rich.console import Console  # noqa: PLC0415 - rich takes longer to load than many a command to run
+    from rich.table import Table as Drawn  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    drawn = Drawn(*table.headers, box=None, pad_edge=False, header_style="bold")
+    for row in table.rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    Console(file=sys.stdout).print(drawn)
+
+
+def block(head: str, *, live: str = "", hint: str = "", notes: Iterable[str] = (), indent: str = "") -> str:
+    """Put together what failed, what is live now and what to do."""
+    lines = [head, *(f"{INDENT}note: {note}" for note in notes)]
+    lines += [f"{INDENT}live now: {live}"] if live else []
+    lines += [f"{INDENT}do: {hint}"] if hint else []
+    return "\n".join(f"{indent}{printable(line)}" for line in lines)

@@ -1,0 +1,119 @@
+"""``rotate now`` and ``rotate due``: argument parsing and wiring; the work is done by ``rotator.fleet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+
+from rotator.cli import invocation, running
+from rotator.cli.invocation import Command, Invocation
+from rotator.cli.output import Report
+from rotator.cli.planning import plan_of
+from rotator.cli.stopping import stopping
+from rotator.cli.waiting import wait as stay
+from rotator.durations import EXAMPLES, parse_duration
+from rotator.faults import InvalidValueError
+from rotator.fleet import unpaused
+from rotator.model import Credential, Request
+
+
+def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> timedelta | None:
+    """Read a duration as the configuration has it. Raises: ``BadParameter``."""
+    try:
+        return None if text is None else parse_duration(text)
+    except InvalidValueError as error:
+        raise click.BadParameter(f"{error.message}; {error.advice}") from None
+
+
+dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done.")
+
+
+@click.command(cls=Command)
+@invocation.names()
+@click.option("--all", "everything", is_flag=True, help="All credentials that are not paused.")
+@click.option("--compromised", is_flag=True, help="Others know the token: revoke all old ones at once.")
+@click.option("--overlap", callback=duration, metavar="DURATION", help=f"For this run: {EXAMPLES}.")
+@click.option("--wait", is_flag=True, help="Stay until the old tokens' overlap has passed, and revoke them.")
+@dry_run
+@invocation.parallel()
+@click.option("--yes", is_flag=True, help="Needed for --all --compromised.")
+@click.pass_obj
+def now(
+    asked: Invocation,
+    *,
+    names: Sequence[str],
+    everything: bool,
+    compromised: bool,
+    overlap: timedelta | None,
+    wait: bool,
+    dry_run: bool,
+    parallel: int,
+    yes: bool,
+) -> Report:
+    """Rotate credentials now, due or not.
+
+    The old token works on for the overlap; with --compromised it ends at once.
+
+    Example: rotate now ci --overlap 1h --wait
+    """
+    require_names(names, everything=everything)
+    refuse(compromised and overlap is not None, "--compromised revokes at once: it goes with no --overlap")
+    refuse(wait and dry_run, "--dry-run does nothing: there is nothing to wait for")
+    lonely = everything and compromised and not (yes or dry_run)
+    refuse(lonely, "--all --compromised ends every old token at once; say --yes if that is meant")
+    credentials = unpaused(asked.chosen(())) if everything else asked.chosen(names)
+    request = Request(forced=True, compromised=compromised, overlap=overlap)
+    if dry_run:
+        return foresee(asked, credentials, request, parallel)
+    return run(asked, credentials, request, parallel, wait=wait)
+
+
+@click.command(cls=Command)
+@invocation.names()
+@dry_run
+@invocation.parallel()
+@click.pass_obj
+def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, parallel: int) -> Report:
+    """Rotate what is due, and finish what is unfinished.
+
+    Without a NAME, all credentials that are not paused. Run it as often as you like: it does what is to do and
+    nothing else.
+
+    Example: rotate due
+    """
+    credentials = asked.chosen(names) if names else unpaused(asked.chosen(()))
+    if dry_run:
+        return foresee(asked, credentials, Request(), parallel)
+    return run(asked, credentials, Request(), parallel)
+
+
+def require_names(names: Sequence[str], *, everything: bool) -> None:
+    """Refuse a call that does not say which credentials."""
+    refuse(bool(names) and everything, "either names or --all, not both")
+    refuse(not names and not everything, "which? give names, or --all")
+
+
+def refuse(wrong: bool, why: str) -> None:  # noqa: FBT001 - the condition reads best first
+    """Refuse a way to call a command. Raises: ``UsageError``."""
+    if wrong:
+        raise click.UsageError(why)
+
+
+def foresee(asked: Invocation, credentials: Sequence[Credential], request: Request, parallel: int) -> Report:
+    """Print the plan of a run."""
+    with asked.looking(parallel=parallel) as fleet:
+        return plan_of(fleet, credentials, request)
+
+
+def run(
+    asked: Invocation, credentials: Sequence[Credential], request: Request, parallel: int, *, wait: bool = False
+) -> Report:
+    """Rotate, and stay for the overlap if asked to."""
+    failures = running.FailedSteps()
+    with stopping() as stop, asked.fleet(failures, parallel=parallel) as fleet:
+        results = running.rotate(fleet, credentials, request, stop)
+        if wait:
+            results = stay(fleet, credentials, results, stop)
+    return running.report(results, failures, stop)

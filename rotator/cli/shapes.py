@@ -1,0 +1,238 @@
+"""What ``--json`` prints: one document for each call of a command. These shapes are stable.
+
+Times are ISO 8601 in UTC (``2026-05-09T07:30:00Z``), durations seconds, reasons the kebab-case words of the policy. A
+text that has nothing to say is ``""``, a time that does not come is ``null``. Keys may be added, none is taken away or
+changes its meaning. ``shapes.json`` beside this file is the same as JSON schema.
+
+Dataclasses, not typed dictionaries: pydantic, with which the tests check all output, takes those of the standard
+library from Python 3.12 on only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What all have in common: no other keys."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Shape):
+    """What is wrong with no single credential: above all, with the configuration.
+
+    ``path``, ``line`` and ``column`` say where (counting from 1; 0 and "" where there is no such place), ``key`` at
+    which key of the configuration, ``hint`` what to do.
+    """
+
+    message: str
+    hint: str = ""
+    path: str = ""
+    line: int = 0
+    column: int = 0
+    key: str = ""
+
+
+ShapeT = TypeVar("ShapeT", bound=Shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Shape, Generic[ShapeT]):
+    """The whole output: ``exit_code`` is that of the process, ``errors`` is what kept it from having results."""
+
+    command: str
+    exit_code: int
+    results: tuple[ShapeT, ...]
+    errors: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran(Shape):
+    """How ``now``, ``due`` and ``adopt`` left one credential.
+
+    ``reason`` and ``message`` say why nothing more was done, or what failed; ``step`` is the step that failed, ``live``
+    what is live now where something failed. ``token`` is the one that is published, "" where that is not known.
+    ``until`` is when something will be to do. ``done`` are the reasons of what was finished, in order.
+    """
+
+    credential: str
+    cluster: str
+    exit_code: int
+    reason: str
+    message: str
+    hint: str
+    step: str
+    live: str
+    token: str
+    until: datetime | None
+    done: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep(Shape):
+    """One step that would be done: its name as in the events, and in words."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(Shape):
+    """What ``plan`` and ``--dry-run`` say would happen to one credential.
+
+    ``reason`` and ``message`` are the finding, ``steps`` what follows from it (none: nothing would be done),
+    ``warnings`` what this credential gives up, ``until`` when something will be to do if nothing is now.
+    """
+
+    credential: str
+    cluster: str
+    exit_code: int
+    reason: str
+    message: str
+    hint: str
+    steps: tuple[PlannedStep, ...]
+    warnings: tuple[str, ...]
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retiring(Shape):
+    """An old token and when PVE ends it; ``null``: no end is set yet, a later run does it."""
+
+    token: str
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stands(Shape):
+    """How ``status`` finds one credential.
+
+    ``token`` is the published one, ``issued`` and ``age`` (seconds) its own; ``due`` is when it is to be replaced,
+    ``expires`` when PVE ends it. ``orphans`` are tokens that were issued and never published.
+    """
+
+    credential: str
+    cluster: str
+    exit_code: int
+    reason: str
+    message: str
+    hint: str
+    paused: bool
+    token: str
+    issued: datetime | None
+    age: int | None
+    due: datetime | None
+    expires: datetime | None
+    retiring: tuple[Retiring, ...]
+    orphans: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified(Shape):
+    """What ``verify`` found in one destination of one credential; "" where the cluster itself was not reached."""
+
+    credential: str
+    cluster: str
+    destination: str
+    exit_code: int
+    message: str
+    hint: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Shape):
+    """A token that somebody else made, as PVE tells of it; ``works`` is null when nobody answered."""
+
+    token: str
+    destination: str
+    privsep: bool
+    expires: datetime | None
+    comment: str
+    works: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted(Shape):
+    """What ``adopt`` found and did for one credential.
+
+    ``found`` is null when there is nothing to take over (``message`` says why). ``steps`` is what taking over means,
+    ``run`` how it ended; null when it was not begun: with ``--dry-run``, or because somebody said no.
+    """
+
+    credential: str
+    cluster: str
+    exit_code: int
+    reason: str
+    message: str
+    hint: str
+    found: Found | None
+    steps: tuple[PlannedStep, ...]
+    run: Ran | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flagged(Shape):
+    """What ``pause`` and ``resume`` did to one credential in the configuration.
+
+    ``changed`` is false when it was so already. ``line`` counts from 1; ``before`` and ``after`` are the line as it was
+    and is, ``before`` is "" when it was added.
+    """
+
+    credential: str
+    paused: bool
+    changed: bool
+    path: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked(Shape):
+    """What ``config check`` says of a valid configuration."""
+
+    path: str
+    owner: str
+    clusters: int
+    credentials: int
+    paused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema(Shape):
+    """What ``config schema`` prints, wrapped; without ``--json`` it is the schema alone."""
+
+    json_schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script(Shape):
+    """What ``completion`` prints, wrapped."""
+
+    shell: str
+    script: str
+
+
+SHAPES: dict[str, type[Shape]] = {
+    "now": Ran,
+    "due": Ran,
+    "now --dry-run": Planned,
+    "due --dry-run": Planned,
+    "plan": Planned,
+    "status": Stands,
+    "verify": Verified,
+    "adopt": Adopted,
+    "pause": Flagged,
+    "resume": Flagged,
+    "config check": Checked,
+    "config schema": Schema,
+    "completion": Script,
+}
+"""Which shape the results of a command have. Its ``command`` is the first word or two, without options."""

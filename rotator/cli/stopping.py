@@ -1,0 +1,89 @@
+"""Ctrl-C, and SIGTERM alike. The protocol survives an end at any point; this makes it a tidy one.
+
+Worker threads do not see signals, and whoever waits for them does not end before they do. So a run is asked to begin
+nothing more and finishes what is under way; the second signal ends the process at once, which is safe too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = "\x1b[?25h"
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Stop:
+    """Whether the run was asked to end, and by which signal."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self.is_waiting = False
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that a signal ended."""
+        return 128 + self.signal
+
+    def ask(self, number: int, _frame: FrameType | None) -> None:
+        """Begin nothing more; end at once when it was asked before. While only waiting, there is nothing to finish."""
+        if self.signal:
+            leave(number, "stopped; `rotate due` finishes or cleans up what was under way, what is published works")
+        self.signal = number
+        if self.is_waiting:
+            raise KeyboardInterrupt
+        tell("finishing what is under way, beginning nothing more; once more to stop at once, which is safe too")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let a signal interrupt what is done meanwhile."""
+        self.is_waiting = True
+        try:
+            yield
+        finally:
+            self.is_waiting = False
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Take signals for a run."""
+    stop = Stop()
+    with handling(stop.ask):
+        yield stop
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Take signals for something that only looks: it ends at once."""
+    with handling(lambda number, _frame: leave(number, "interrupted; nothing was changed")):
+        yield
+
+
+@contextmanager
+def handling(handler: Handler) -> Iterator[None]:
+    """Put handlers in place and, at the end, those that were there before."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
+def tell(message: str) -> None:
+    """Write a line to stderr, past all buffers: a handler may have interrupted whoever holds their locks."""
+    start = SHOW_CURSOR + "\n" if os.isatty(2) else ""
+    with suppress(OSError):
+        os.write(2, f"{start}rotate: {message}\n".encode())
+
+
+def leave(number: int, message: str) -> NoReturn:
+    """End the process now, whatever its threads do."""
+    tell(message)
+    os._exit(128 + number)
