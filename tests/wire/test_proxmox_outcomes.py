@@ -136,14 +136,25 @@ def test_a_read_goes_to_the_next_endpoint_and_stays_there(lab: Lab) -> None:
 
 
 def test_a_refusal_is_an_answer_too(lab: Lab) -> None:
-    """An endpoint that says no is alive: it is asked first from then on, and no other is bothered."""
+    """An endpoint that says no is alive: no other is bothered, and a change needs no cheap read to find it."""
     lab.pve.nodes[0].down = True
     cluster = lab.cluster()
     with pytest.raises(RefusedError):
         cluster.tokens("nobody@pve")
     lab.pve.nodes[0].down = False
+    CHANGES["issue"](cluster)
+    assert [(node, method) for node, method, _ in lab.asked()] == [("pve2", "GET"), ("pve2", "POST")]
+
+
+def test_an_endpoint_that_failed_has_to_answer_again_before_a_change(lab: Lab) -> None:
+    """After a failed change the next one asks for a sign of life first, at the next endpoint."""
+    cluster = lab.cluster()
     cluster.users()
-    assert {node for node, _, _ in lab.asked()} == {"pve2"}
+    lab.pve.intercept = lambda asked: AnswerInstead(595) if asked.method == "POST" else None
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            CHANGES["issue"](cluster)
+    assert [(node, path) for node, method, path in lab.asked() if method == "GET"][1:] == [("pve2", "/version")]
 
 
 def test_all_endpoints_down_names_them_all(lab: Lab) -> None:
