@@ -74,8 +74,12 @@ class View:
         return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
 
     def is_predecessor(self, token: TokenState, after: set[str]) -> bool:
-        """Whether one of ours names it as its predecessor, and nobody else's marker is on it."""
-        return token.id.name in after and Marker.parse(token.comment) is None
+        """Whether one of ours names it as its predecessor.
+
+        A name of our form is never used twice, so it is that very token, also when it was adopted from another
+        credential. Any other name may have been used again, by somebody whose marker is on it now.
+        """
+        return token.id.name in after and (Marker.parse(token.comment) is None or Name.parse(token.id.name) is not None)
 
     def is_foreign(self, token: TokenId) -> bool:
         """Whether somebody else made it: it lives without our marker, or is gone and has not our form."""

@@ -25,7 +25,7 @@ from rotator.rotate import Result, Run
 from rotator.testing import exchange, faulty_backend
 from rotator.testing.faulty_backend import Before, FaultyBackend, Operation
 from rotator.testing.pve import SimulatedPve
-from rotator.testing.state import State
+from rotator.testing.state import Holder, State
 from rotator.view import spell
 from rotator_backends.file import FileBackend
 
@@ -255,6 +255,10 @@ class World:
 
         self.pve.cluster.plant(edit)
 
+    def ungrant(self, path: str, role: str, *, user: str) -> None:
+        """Take an entry of a user out of the access control list."""
+        self.pve.cluster.plant(lambda state: state.without_grant(path, Holder("user", user), role))
+
     # what is seen
 
     def read(self, name: str = "ci.json") -> Mapping[str, Any]:
@@ -270,8 +274,12 @@ class World:
 
     def works(self, name: str = "ci.json") -> bool:
         """Say whether a consumer that reads the record now can log in."""
-        record = self.read(name)
-        return self.pve.accepts(record["token_id"], record["token_secret"])
+        return self.pve.accepts(*self.record(name))
+
+    def record(self, name: str = "ci.json") -> tuple[str, str]:
+        """Tell what a record holds, token id and secret."""
+        content = self.read(name)
+        return content["token_id"], content["token_secret"]
 
     def published(self, name: str = "ci.json") -> str:
         """Tell the name of the token that a record holds, without its random part."""
@@ -293,6 +301,11 @@ class World:
         expire = int(str(state["expire"]))
         left = timedelta(minutes=round((expire - self.pve.now()) / 60))
         return kind if not expire else f"{kind}, over" if expire < self.pve.now() else f"{kind}, ends in {spell(left)}"
+
+    def comment(self, wanted: str) -> str:
+        """Tell the comment of the token with that name, without its random part."""
+        name = next(name for name in self.tokens() if short(name) == wanted)
+        return str((self.pve.token(f"{self.userid}!{name}") or {}).get("comment", ""))
 
     def changes(self) -> list[str]:
         """Tell the changing calls that PVE was asked for, in order."""
