@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from rotator import steps
 from rotator.act import Act
 from rotator.errors import RefusedError, UnavailableError
 from rotator.events import Step
-from rotator.model import Permissions, TokenId
-from rotator.pve import Consumer
+from rotator.model import Grant, Permissions, TokenId
+from rotator.pve import Consumer, Pve
 
 
 def verify(act: Act, step: steps.Verify) -> None:
@@ -48,7 +48,7 @@ def answers(act: Act, consumer: Consumer, endpoint: str) -> bool:
 def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | None) -> None:
     """Require the declared grants to be effective, or else the permissions to be those of the predecessor."""
     if act.credential.grants is not None:
-        wanted = {grant.path: act.ports.pve.role(grant.role) for grant in act.credential.grants}
+        wanted = privileges_of(act.credential.grants, act.ports.pve)
         act.patiently(lambda: require_grants(wanted, consumer.permissions(), act.credential.userid), RefusedError)
         return
     before = permissions_before(act, predecessor) if predecessor else None
@@ -56,6 +56,14 @@ def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | Non
         act.notes.append("nothing to compare its permissions with")
     else:
         act.patiently(lambda: require_equal(before, consumer.permissions()), RefusedError)
+
+
+def privileges_of(grants: Iterable[Grant], pve: Pve) -> dict[str, frozenset[str]]:
+    """Read the privileges that grants give on each path, those of all its roles together."""
+    wanted: dict[str, frozenset[str]] = {}
+    for grant in grants:
+        wanted[grant.path] = wanted.get(grant.path, frozenset()) | pve.role(grant.role)
+    return wanted
 
 
 def permissions_before(act: Act, predecessor: TokenId) -> Permissions | None:

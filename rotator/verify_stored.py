@@ -8,7 +8,7 @@ from rotator.errors import ExitCode, RotatorError, UnauthenticatedError, Unavail
 from rotator.fleet import Lane
 from rotator.model import Credential, Destination, Held, Token, Unread
 from rotator.observe import read
-from rotator.proving import require_equal, require_grants
+from rotator.proving import privileges_of, require_equal, require_grants
 from rotator.pve import Pve
 
 
@@ -86,8 +86,7 @@ def check_permissions(pve: Pve, credential: Credential, token: Token) -> None:
     """Require what the credential declares to be effective; without privilege separation, what its user has."""
     consumer = pve.consumer(token)
     if credential.grants is not None:
-        wanted = {grant.path: pve.role(grant.role) for grant in credential.grants}
-        require_grants(wanted, consumer.permissions(), credential.userid)
+        require_grants(privileges_of(credential.grants, pve), consumer.permissions(), credential.userid)
     elif not credential.privsep:
         try:
             before = pve.permissions_of(credential.userid)
