@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 
 from rotator import config, registry
 from tests.repo.tree import markdown, read, tracked
 
+READ_AT_ONCE = re.compile(r"\b(?:ca|file|password_file): *([/~.\w-][^\s,}]*)")
+"""Files that are looked at while the configuration is checked."""
 BLOCK = re.compile(r"^( *)```ya?ml\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
@@ -48,7 +51,10 @@ def test_there_is_an_example() -> None:
 
 @pytest.mark.parametrize("place", CONFIGURATIONS)
 def test_a_configuration_that_is_shown_is_valid(tmp_path: Path, place: str) -> None:
-    """Who copies an example gets no error."""
+    """Who copies an example, and has the files that it names, gets no error."""
+    named = tmp_path / "named"
+    trustme.CA().cert_pem.write_to_path(named)
+    named.chmod(0o600)
     file = tmp_path / "rotator.yaml"
-    file.write_text(CONFIGURATIONS[place])
+    file.write_text(READ_AT_ONCE.sub(lambda found: found[0].replace(found[1], str(named)), CONFIGURATIONS[place]))
     assert config.load(file, find_backend=registry.find, environ=AnyVariable()).credentials != ()

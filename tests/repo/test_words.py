@@ -12,7 +12,7 @@ from tests.repo.tree import ROOT, tracked
 FOREIGN = {
     "a path of somebody's machine": rf"(?<![\w.~-])/{'(?:home|root|work|Users)'}/\w",
     "a package registry": "|".join((r"pypi\." + "org", r"pythonhosted\." + "org", r"registry\.npmjs\." + "org")),
-    "a private key": "-----BEGIN [A-Z ]*" + "PRIVATE KEY-----",
+    "a private key": "-----BEGIN [A-Z ]*PRIVATE KEY-----" + r"\s+[A-Za-z0-9+/]{40}",
 }
 
 
@@ -29,7 +29,7 @@ def test_no_file_names_what_is_foreign(what: str) -> None:
         ("a path of somebody's machine", "see /" + "home/alice/notes"),
         ("a path of somebody's machine", "cd '/" + "work/main'"),
         ("a package registry", "https://files.pythonhosted" + ".org/packages"),
-        ("a private key", "-----BEGIN RSA " + "PRIVATE KEY-----"),
+        ("a private key", "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIB" * 10),
     ],
 )
 def test_what_is_foreign_is_recognised(what: str, text: str) -> None:
