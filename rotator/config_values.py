@@ -1,0 +1,195 @@
+"""What single values in the configuration may be; each function reads one or says what to write instead.
+
+None of them repeats a value in a message that could be a secret put in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from pathlib import Path
+
+from rotator.faults import InvalidValueError
+from rotator.model import TOKEN_NAME, USERID
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
+BASE_PATTERN = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
+DEFAULT_PORT = 8006
+LONGEST_BASE = 64
+
+_NAME = re.compile(NAME_PATTERN)
+_BASE = re.compile(BASE_PATTERN)
+_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_ACL_PATH = re.compile(r"/|(?:/[A-Za-z0-9._-]+)+")
+_PROBE = re.compile(r"(?:/[A-Za-z0-9._:@!~%-]+)+(?:\?[A-Za-z0-9._:@!~%&=/-]+)?")
+_FINGERPRINT = re.compile(r"[0-9A-F]{64}")
+_NEAR_MISSES = {"vm": "vms", "node": "nodes", "pools": "pool", "storages": "storage", "mappings": "mapping"}
+
+
+def parse_name(text: str) -> str:
+    """Read a name of ours: of an owner, a cluster, a backend, a credential."""
+    if not _NAME.fullmatch(text):
+        advice = "write small letters, digits and -, 32 at most"
+        likely = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+        raise InvalidValueError("not a name", f"{advice}, for example {likely}" if _NAME.fullmatch(likely) else advice)
+    return text
+
+
+def parse_base(text: str) -> str:
+    """Read what the names of tokens begin with; we append ``-<serial>-<random>``."""
+    if len(text) > LONGEST_BASE:
+        raise InvalidValueError("too long for a token name", f"write {LONGEST_BASE} characters at most")
+    if text[:1].isdigit():
+        raise InvalidValueError("PVE token names begin with a letter", f"write {base_for(text)}")
+    if not _BASE.fullmatch(text):
+        raise InvalidValueError("not the beginning of a PVE token name", "write a letter, then letters, digits, . _ -")
+    return text
+
+
+def base_for(name: str) -> str:
+    """Suggest a base for a name that PVE does not accept as one."""
+    likely = f"t-{name}"[:LONGEST_BASE]
+    return likely if _BASE.fullmatch(likely) else "a name that begins with a letter"
+
+
+def parse_userid(text: str) -> str:
+    """Read ``name@realm``."""
+    if "!" in text:
+        raise InvalidValueError("a token id, not a user", "write what stands before the !")
+    if "@" not in text:
+        raise InvalidValueError("a user without its realm", f"write {_with_realm(text)}")
+    if not USERID.fullmatch(text):
+        raise InvalidValueError("not a PVE user", "write name@realm, for example ci@pve")
+    return text
+
+
+def _with_realm(text: str) -> str:
+    likely = f"{text}@pve"
+    return f"{likely} or {text}@pam" if _NAME.fullmatch(text) else "name@realm, for example ci@pve"
+
+
+def parse_token_id(text: str) -> str:
+    """Read ``name@realm!token``."""
+    userid, bang, name = text.rpartition("!")
+    if "=" in text:
+        raise InvalidValueError("more than a token id", "write what stands before the =; the secret by reference")
+    if not bang or not USERID.fullmatch(userid) or not TOKEN_NAME.fullmatch(name):
+        raise InvalidValueError("not a token id", "write user@realm!name, for example rotator@pve!op")
+    return text
+
+
+def parse_endpoint(text: str) -> str:
+    """Read ``host``, ``host:port`` or ``[v6]:port``; returns ``host:port`` in one spelling."""
+    if "://" in text or "/" in text:
+        bare = text.partition("://")[2] or text
+        likely = bare.partition("/")[0]
+        what = "a URL instead of a host" if "://" in text else "a host with a path"
+        raise InvalidValueError(
+            what, f"write {_spell_endpoint(likely) or 'host or host:port'}, nothing before or after"
+        )
+    if spelled := _spell_endpoint(text):
+        return spelled
+    if _spell_endpoint(f"[{text}]"):
+        raise InvalidValueError("an IPv6 address without brackets", f'write "[{text}]:{DEFAULT_PORT}"')
+    raise InvalidValueError("not a host", f"write host, host:port or [v6]:port; the port is {DEFAULT_PORT} if left out")
+
+
+def _spell_endpoint(text: str) -> str:
+    found = _HOST.fullmatch(text)
+    port = int(found["port"] or DEFAULT_PORT) if found else 0
+    if not found or not 0 < port < 1 << 16:
+        return ""
+    host = _spell_v6(found["v6"]) if found["host"] is None else _spell_host(found["host"])
+    return f"{host}:{port}" if host else ""
+
+
+def _spell_v6(text: str) -> str:
+    try:
+        return f"[{IPv6Address(text)}]"
+    except AddressValueError:
+        return ""
+
+
+def _spell_host(text: str) -> str:
+    labels = text.lower().removesuffix(".").split(".")
+    if labels[-1].isdigit():
+        try:
+            return str(IPv4Address(text))
+        except AddressValueError:
+            return ""
+    return ".".join(labels) if all(map(_LABEL.fullmatch, labels)) else ""
+
+
+def parse_acl_path(text: str) -> str:
+    """Read a path of PVE's access control list: ``/``, ``/vms``, ``/storage/local``."""
+    _check_absolute(text)
+    if not _ACL_PATH.fullmatch(text):
+        raise InvalidValueError("not a path of an access control list", "write for example /vms/100 or /storage/local")
+    first, slash, rest = text[1:].partition("/")
+    if first in _NEAR_MISSES:
+        raise InvalidValueError("not a path that PVE knows", f"write /{_NEAR_MISSES[first]}{slash}{rest}")
+    return text
+
+
+def parse_probe(text: str) -> str:
+    """Read a path of PVE's API to GET: ``/nodes``."""
+    if text.startswith("/api2"):
+        raise InvalidValueError("paths stand without /api2/json", "write for example /nodes")
+    _check_absolute(text)
+    if not _PROBE.fullmatch(text) or "/.." in text:
+        raise InvalidValueError("not a path of PVE's API", "write for example /nodes or /cluster/resources?type=vm")
+    return text
+
+
+def _check_absolute(text: str) -> None:
+    if not text.startswith("/"):
+        raise InvalidValueError("a path begins with /", "write for example /vms")
+    if text.endswith("/") and text != "/":
+        raise InvalidValueError("a slash at the end", "write the path without it")
+
+
+def parse_role(text: str) -> str:
+    """Read the name of a role."""
+    if not _ROLE.fullmatch(text):
+        raise InvalidValueError("not the name of a role", "write for example PVEVMAdmin")
+    return text
+
+
+def parse_fingerprint(text: str) -> str:
+    """Read the SHA-256 fingerprint of a certificate; returns it in PVE's spelling, ``AB:CD:...``."""
+    digits = text.replace(":", "").upper()
+    if not _FINGERPRINT.fullmatch(digits):
+        advice = "write the 64 hex digits that `pvenode cert info` shows"
+        raise InvalidValueError("not a SHA-256 fingerprint", advice)
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+def parse_file(text: str) -> str:
+    """Read the path of a file of ours: absolute, so that it means the same for a service and a shell."""
+    if not text.startswith("/") or "\0" in text or text.endswith("/"):
+        raise InvalidValueError("not the absolute path of a file", "write it from / on, for example /etc/rotate/name")
+    return text
+
+
+def parse_variable(text: str) -> str:
+    """Read the name of an environment variable."""
+    if not _VARIABLE.fullmatch(text):
+        raise InvalidValueError("not the name of an environment variable", "write it without $ and braces")
+    return text
+
+
+def check_certificates(path: Path) -> None:
+    """Look whether a file holds certificates in PEM. Raises: ``InvalidValueError``."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_ENOUGH)
+    except OSError as error:
+        raise InvalidValueError(f"cannot be read: {error.strerror}", "name a file with the authority's PEM") from None
+    if b"-----BEGIN CERTIFICATE-----" not in head:
+        raise InvalidValueError("holds no certificate", "name a PEM file, on a PVE node /etc/pve/pve-root-ca.pem")
+
+
+_ENOUGH = 1 << 20

@@ -1,0 +1,70 @@
+"""What a valid configuration comes to: frozen values, ready to use, nothing contacted yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.backend import Backend
+from rotator.model import Credential, Destination, TokenId
+from rotator.references import SecretReference
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOperator:
+    """The operator is a token whose record is in a backend; a credential may be in charge of it."""
+
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOperator:
+    """The operator is a token that nobody rotates."""
+
+    token: TokenId
+    secret: SecretReference
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOperator:
+    """The operator is a user who logs in with a password, and with one-time passwords where ``totp`` is their key."""
+
+    userid: str
+    password: SecretReference
+    totp: SecretReference | None = None
+
+
+Operator = RecordOperator | TokenOperator | TicketOperator
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """How to reach one cluster, as whom, and how to know that it is the right one.
+
+    At most one of ``ca_file``, ``fingerprint`` and ``unsafe_skip_verification`` is set; with none the system's trust
+    decides. Endpoints are ``host:port``, each once.
+    """
+
+    name: str
+    endpoints: tuple[str, ...]
+    operator: Operator
+    ca_file: Path | None = None
+    fingerprint: str | None = None
+    """SHA-256 of the certificate, ``AB:CD:...``."""
+    unsafe_skip_verification: bool = False
+    connect_timeout: timedelta = timedelta(seconds=5)
+    read_timeout: timedelta = timedelta(seconds=35)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration. ``single_writer`` names the backends that are accepted without compare-and-set."""
+
+    path: Path
+    owner: str
+    backends: Mapping[str, Backend]
+    clusters: Mapping[str, ClusterSettings]
+    credentials: tuple[Credential, ...]
+    single_writer: frozenset[str] = frozenset()
