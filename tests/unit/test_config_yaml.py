@@ -1,0 +1,260 @@
+"""YAML is read strictly, with lines, and whatever stands in it the answer is a list of problems."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rotator.config import InvalidConfigError, load, schema
+from rotator.yaml_lines import DEEPEST, read_document
+from tests.unit.config_world import config, find, problems, read
+
+LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if yaml.__with_libyaml__ else [])]
+SCALARS = [
+    ("true", True),
+    ("False", False),
+    ("yes", "yes"),
+    ("no", "no"),
+    ("on", "on"),
+    ("12", 12),
+    ("-3", -3),
+    ("0", 0),
+    ("0640", "0640"),
+    ("0x10", "0x10"),
+    ("12:30", "12:30"),
+    ("1_000", "1_000"),
+    ("1.5", 1.5),
+    ("2024-01-01", "2024-01-01"),
+    ("9" * 19, "9" * 19),
+    ("'12'", "12"),
+    ('"true"', "true"),
+    ("''", ""),
+    ("30d", "30d"),
+    (".inf", ".inf"),
+    ("|\n  two\n  lines\n", "two\nlines\n"),
+]
+BROKEN = [
+    ("a: 1\na: 2\n", 2, 1, "duplicate key 'a'", "line 1"),
+    ("a:\n  - {b: 1, c: 2, b: 3}\n", 2, 18, "duplicate key 'b'", "line 2"),
+    ("a: !!python/object:os.system x\n", 1, 4, "tags are not used here", "!"),
+    ("a: !!str 1\n", 1, 4, "tags are not used here", "!"),
+    ("a: !mine {b: 1}\n", 1, 4, "tags are not used here", "!"),
+    ("a: 1\n---\nb: 2\n", 2, 1, "a second document begins", "remove the ---"),
+    ("a: *nowhere\n", 1, 4, "an alias to nothing", "in quotes"),
+    ("a: &a [*a]\n", 1, 8, "an alias to what it stands in", "write out"),
+    ("a: 1\n<<: 2\n", 2, 1, "<< merges mappings only", "*anchor"),
+    ("a: 1\n<<: [{b: 1}, 2]\n", 2, 1, "<< merges mappings only", "*anchor"),
+    ("a: 1\n? [b]\n: 2\n", 2, 3, "a key that is not text", "keys are words"),
+    ("a: 1\nb:\n", 2, 3, "has no value", "take the key away"),
+    ("a: [1, ~]\n", 1, 8, "has no value", "write one"),
+    ("a: 1\n b: 2\n", 2, 3, "not YAML", "in quotes"),
+    ("a: [1\n", 2, 1, "not YAML", "in quotes"),
+    ("a: 1\n\tb: 2\n", 2, 1, "not YAML", "in quotes"),
+    ("a: 1\nb: \x07\n", 2, 4, "a character that YAML does not allow", "remove it"),
+    ("[" * 100, 1, DEEPEST + 1, "nested too deeply", ""),
+    ("- " * 100_000, 1, 2 * DEEPEST + 1, "nested too deeply", ""),
+]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(("text", "value"), SCALARS)
+def test_scalars_are_read_as_editors_read_them(text: str, value: object, loader: Any) -> None:  # noqa: ANN401 - yaml's
+    """YAML 1.2: only true and false are booleans, no clock times, no dates; a leading zero makes it text."""
+    document, found = read_document(f"a: {text}\n", loader=loader)
+    assert document
+    assert document.data == {"a": value}
+    assert type(document.data["a"]) is type(value)
+    assert not found
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(("text", "line", "column", "message", "advice"), BROKEN)
+def test_what_is_not_plain_yaml_is_told_at_its_place(  # noqa: PLR0917 - a table
+    text: str,
+    line: int,
+    column: int,
+    message: str,
+    advice: str,
+    loader: Any,  # noqa: ANN401 - yaml's
+) -> None:
+    """With libyaml and without, the line is the same."""
+    _, (problem,) = read_document(text, loader=loader)
+    assert message in problem.message
+    assert advice in problem.advice
+    assert problem.line == line
+    if "not YAML" not in problem.message:  # the two name different ends of what they did not understand
+        assert problem.column == column
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "~\n", "\ufeff"])
+def test_an_empty_file_is_told_as_such(tmp_path: Path, text: str) -> None:
+    """There is no line to speak of, and what is needed at least is said."""
+    (problem,) = problems(tmp_path, text)
+    assert (problem.line, problem.message) == (0, "the file is empty")
+    assert "version, owner, clusters and credentials" in problem.advice
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a\n", "12\n"])
+def test_a_file_that_is_no_mapping_is_told_as_such(tmp_path: Path, text: str) -> None:
+    """A list or a word is not a configuration."""
+    (problem,) = problems(tmp_path, text)
+    assert (problem.line, problem.where, problem.message) == (1, "", "not a mapping")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """With its path, and without a line."""
+    with pytest.raises(InvalidConfigError, match=r"none\.yaml: cannot be read: No such file or directory"):
+        load(tmp_path / "none.yaml", find_backend=find, environ={})
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    """UTF-8 is the one that is read."""
+    (problem,) = problems(tmp_path, config().encode("utf-16"))
+    assert problem.message == "not UTF-8"
+
+
+@pytest.mark.parametrize("change", [str, lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+def test_marks_of_windows_do_no_harm(tmp_path: Path, change: Any) -> None:  # noqa: ANN401 - a function
+    """A byte order mark, and line ends of two characters."""
+    assert read(tmp_path, change(config())).owner == "homelab"
+
+
+def test_the_first_of_duplicate_keys_is_checked_all_the_same(tmp_path: Path) -> None:
+    """A duplicate does not hide what else is wrong."""
+    text = config(credential={"every": "30\n    every: 30d"})
+    assert [problem.message for problem in problems(tmp_path, text)] == [
+        "a number without a unit",
+        "duplicate key 'every'",
+    ]
+
+
+def test_merged_keys_are_kept_unless_written(tmp_path: Path) -> None:
+    """What stands beside << wins, an earlier source wins over a later one; nothing of it is a duplicate."""
+    more = "  - {<<: [*one, *two], name: cd, destination: {path: cd}}\nx-one: {a: 1}\n"
+    anchors = "x-common: [&one {cluster: home, user: cd@pve}, &two {user: other@pve, every: 7d}]\n"
+    loaded = read(tmp_path, anchors + config(more=more)).credentials[1]
+    assert (loaded.name, loaded.cluster, loaded.userid, loaded.every.days) == ("cd", "home", "cd@pve", 7)
+
+
+def test_a_problem_in_a_merged_key_is_told_where_it_stands(tmp_path: Path) -> None:
+    """The line is the anchor's, which is where it must be corrected."""
+    text = "x-one: &one {every: 30}\n" + config(credential={"<<": "*one"})
+    (problem,) = problems(tmp_path, text)
+    assert (problem.line, problem.where) == (1, "credentials[ci].every")
+
+
+def test_aliases_of_aliases_cost_nothing(tmp_path: Path) -> None:
+    """What would be a billion items when written out is one object here."""
+    lines = ["x-0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"x-{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]" for at in range(1, 12)]
+    assert read(tmp_path, "\n".join([*lines, config()])).owner == "homelab"
+
+
+SCHEMA = schema()
+KEYS = st.sampled_from(
+    sorted(
+        {key for place in [SCHEMA, *SCHEMA["$defs"].values()] for key in place["properties"]} | {"x-a", "home", "path"}
+    )
+)
+VALID = yaml.safe_load(
+    config(
+        {
+            "defaults": "{every: 9d, overlap: 1h, probes: [/a], strategy: fresh}",
+            "backends": "{a: {type: shelf, room: b}}",
+        },
+        {
+            "operator": "{user: a@pve, password: {backend: a, path: ticket}, totp: {backend: a, path: totp, key: k}}",
+            "tls": "{unsafe_skip_verification: true}",
+            "timeouts": "{connect: 1s}",
+        },
+        {
+            "windows": "[{cron: '0 2 * * *', duration: 1h, timezone: UTC}]",
+            "grants": "[{path: /, role: A, propagate: false}]",
+            "lifetime": "99d",
+            "base": "ci",
+            "adopt": "true",
+        },
+    )
+)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.sampled_from(
+        ["home", "ci", "ci@pve", "30d", "0 2 * * *", "fresh", "/", "shelf", "file", "a:1", "regenerate", "9"]
+    ),
+)
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=4)
+)
+WHOLE = st.fixed_dictionaries(
+    {},
+    optional={
+        "version": st.just(1) | TREES,
+        "owner": st.just("x") | TREES,
+        "defaults": TREES,
+        "backends": st.dictionaries(KEYS, TREES, max_size=2) | TREES,
+        "clusters": st.dictionaries(KEYS, st.dictionaries(KEYS, TREES), max_size=2) | TREES,
+        "credentials": st.lists(st.dictionaries(KEYS, TREES), max_size=3) | TREES,
+    },
+)
+
+
+def _only_problems(text: str, folder: Path) -> None:
+    path = folder / "rotate.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load(path, find_backend=find, environ={})
+    except InvalidConfigError as error:
+        assert error.problems  # noqa: PT017 - either it is valid, or it says why not
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(alphabet=st.sampled_from("ab:-?[]{},&*!|>'\"%@`#~<=. \n\t\r\x85\u2028\ud800x1")))
+@example(text="? ")
+@example(text="%YAML 9.9\n---\na")
+@example(text="&a : *a")
+def test_any_text_is_valid_or_told_why_not(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Never another exception, whatever stands in the file."""
+    _only_problems(text, tmp_path_factory.getbasetemp())
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=WHOLE)
+@example(data={"credentials": [{"name": "", "base": ""}]})
+@example(data={"clusters": {"home": {"operator": {"token_id": 1, "backend": []}}}})
+def test_any_data_is_valid_or_told_why_not(data: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Never another exception, whatever kind of value stands under whatever key."""
+    _only_problems(yaml.safe_dump(data, allow_unicode=True), tmp_path_factory.getbasetemp())
+
+
+def _ways(data: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - a tree
+    steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [way, *(found for step, inner in steps for found in _ways(inner, (*way, step)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(way=st.sampled_from([way for way in _ways(VALID) if way]), value=TREES)
+def test_any_value_in_any_place_is_valid_or_told_why_not(
+    way: tuple[Any, ...], value: object, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A valid file with one value replaced by anything: what depends on that value copes with it."""
+    data = deepcopy(VALID)
+    place = data
+    for step in way[:-1]:
+        place = place[step]
+    place[way[-1]] = value
+    _only_problems(yaml.safe_dump(data, allow_unicode=True), tmp_path_factory.getbasetemp())
+
+
+def test_what_the_mutations_start_from_is_valid(tmp_path: Path) -> None:
+    """Else the test above would test little."""
+    assert read(tmp_path, yaml.safe_dump(VALID)).credentials[0].adopt
