@@ -109,7 +109,3 @@ def _ready(pve: SimulatedPve, ca_out: Path) -> dict[str, object]:
     nodes = [{"name": node.name, "url": node.url} for node in pve.nodes]
     about = {"user": _ADMINISTRATOR, "fingerprint": pve.fingerprint, "ca": str(ca_out)}
     return {"ready": True, "nodes": nodes, **about}
-
-
-if __name__ == "__main__":
-    sim()

@@ -28,7 +28,7 @@ def options(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_is_serves_and_ends_cleanly(options: list[str], number: signal.Signals) -> None:
     """One line of JSON, an Administrator called admin@pve, exit code 0 on either signal."""
-    command = [sys.executable, "-m", "rotator.cli.sim", "--listen", "127.0.0.1:0", "--nodes", "2", *options]
+    command = [sys.executable, "-m", "rotator.cli.main", "sim", "--listen", "127.0.0.1:0", "--nodes", "2", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
