@@ -15,7 +15,7 @@ LONG_MODULES: dict[str, str] = {}
 """Modules that may be longer, each with the reason."""
 
 LONG_FUNCTIONS = {
-    "tests/unit/test_config.py::test_everything_that_is_written_is_taken": "two literals: every key, and what it becomes",
+    "tests/unit/test_config.py::test_everything_that_is_written_is_taken": "two literals: all keys, what they become",
 }
 """Functions (``path::name``) that may be longer, each with the reason."""
 
