@@ -47,14 +47,14 @@ Visitor = Callable[[SimulatedPve], None]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and the story on stderr.")
 @click.pass_context
 def demo(context: click.Context, *, as_json: bool) -> None:
-    """See the whole job done, on a simulated Proxmox VE.
+    """The whole job on a simulated Proxmox VE: nothing is needed.
 
     A token that is in use is rotated twice, and nobody notices. It happens on this machine alone, with a temporary
     file for a secrets store, takes some ten seconds and leaves nothing behind. It ends with 0 only if all that it
     claims in the end was found to be true.
 
     Example: rotate demo
-    """
+    """  # noqa: D401 - the first line is what the list of commands says
     stream = sys.stderr if as_json else sys.stdout
     try:
         with handling(interrupter()):
