@@ -52,7 +52,8 @@ class Marker:
     after: str = ""
     """The name of the predecessor; empty when there was none."""
     published: bool = False
-    """Every destination holds it, and the primary's record was read back and logged in."""
+    """Every destination holds it, and the primary's record was read back and logged in; or it was published and taken
+    back, so that consumers may have read it."""
 
     @classmethod
     def parse(cls, comment: str) -> Self | None:

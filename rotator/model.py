@@ -241,6 +241,8 @@ class Unread:
 
     message: str
     hint: str = ""
+    version: Version | None = None
+    """Of a record that was read and makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,14 @@ def read(destination: Destination, backends: Mapping[str, Backend]) -> Held | Un
     """Read one destination."""
     try:
         stored = backends[destination.backend].read(destination.location)
-        return Held(token_of(stored), stored.version if stored else None)
     except RotatorError as error:
         return Unread(f"{destination.label}: {error}", error.hint)
+    version = stored.version if stored else None
+    try:
+        return Held(token_of(stored), version)
     except UnusableRecordError as error:
         hint = "put back both keys, or remove them so that a new token is issued"
-        return Unread(f"{destination.label} holds something that is no token: {error}", hint)
+        return Unread(f"{destination.label} holds something that is no token: {error}", hint, version)
 
 
 def is_accepted(token: Token, pve: Pve) -> bool | None:

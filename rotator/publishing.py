@@ -6,7 +6,9 @@ again; it never reads the new version and writes all the same.
 
 from __future__ import annotations
 
-from rotator.act import PAUSE, TRIES, Act, LostError
+from contextlib import suppress
+
+from rotator.act import PAUSE, TRIES, Act, LostError, twice
 from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.model import Destination, Held, Token, Unread, Version, fields_of
@@ -74,7 +76,7 @@ def confirm(act: Act) -> None:
     primary = act.credential.primary
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
         held = read_back(act, primary)
-        accepted = is_accepted(held.token, act.ports.pve) if held.token == act.current and held.token else False
+        accepted = is_accepted(held.token, act.ports.pve) if held.token and held.token == act.current else False
         if accepted is None:
             raise UnavailableError(f"no endpoint of cluster {act.ports.pve.name} answers to what {primary.label} holds")
         if not accepted:
@@ -84,19 +86,26 @@ def confirm(act: Act) -> None:
 
 
 def read_back(act: Act, destination: Destination) -> Held:
-    """Read a destination until a replica that lags behind shows something else than what was observed."""
+    """Read a destination until a replica that lags behind shows something else than what was observed.
+
+    What makes no sense is other content than was written, and counts as no token.
+    """
     before = act.seen.destinations[act.credential.destinations.index(destination)]
-    for attempt in range(TRIES):
+    for _ in range(TRIES):
         held = read(destination, act.ports.backends)
-        if isinstance(held, Unread):
+        if isinstance(held, Unread) and held.version is None:
             raise UnavailableError(f"cannot be read back: {held.message}", hint=held.hint)
-        is_older = isinstance(before, Held) and held.token == before.token != act.current
+        if isinstance(held, Unread):
+            return Held(None, held.version)
         if held.token and is_newer(act, held.token):
             raise LostError(f"{destination.label} holds {held.token.id}, which was published after {act.current.id}")
-        if not is_older or attempt == TRIES - 1:
+        if not (isinstance(before, Held) and held.token == before.token != act.current):
             return held
         act.ports.clock.sleep(PAUSE)
-    raise LookupError("unreachable: the loop returns")
+    raise UnavailableError(
+        f"{destination.label} still gives back what it held before {act.current.id} was written",
+        hint="a replica that lags behind? run `rotate due` when it has caught up",
+    )
 
 
 def is_newer(act: Act, token: Token) -> bool:
@@ -109,7 +118,8 @@ def is_newer(act: Act, token: Token) -> bool:
 def put_back(act: Act, held: Held) -> None:
     """Publish the predecessor again after the store gave back something that does not work. Always raises.
 
-    Nothing is retired or deleted: both tokens live, so a consumer works with whichever it has read.
+    Nothing is retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is
+    marked as published, because it was: a later run retires it, and does not take it for an orphan.
     """
     label, old = act.credential.primary.label, act.view.record
     problem = f"{label} was written with {act.current.id} and gives back something that does not log in"
@@ -123,8 +133,17 @@ def put_back(act: Act, held: Held) -> None:
             )
         except RotatorError as error:
             raise LockedOutError(f"{problem}; putting {old.id} back failed too: {error}", hint=error.hint) from error
+    mark_taken_back(act)
     act.is_published = False
     raise LockedOutError(f"{problem}; {old.id} was published again", hint="find out what changes the record on its way")
+
+
+def mark_taken_back(act: Act) -> None:
+    """Say in the new token's comment that it was published, as well as that can be done."""
+    token, marker = act.current.id, act.marker
+    if marker is not None:
+        with suppress(RotatorError), act.narrator.step(Step.MARK, token=token):
+            twice(lambda: act.ports.pve.update(token, comment=marker.as_published().comment()))
 
 
 def fence(act: Act) -> None:
@@ -163,7 +182,10 @@ def mirror(act: Act, index: int) -> None:
         except RotatorError as error:
             raise failed_mirror(act, f"{destination.label}: {error}", error.hint) from error
         if held.token != act.current:
-            raise failed_mirror(act, f"{destination.label} gives back something else than was written")
+            raise LockedOutError(
+                f"{destination.label} gives back something else than was written",
+                hint="find out what changes the record on its way; the old token stays valid until then",
+            )
 
 
 def write_mirror(act: Act, destination: Destination, before: Held) -> None:
@@ -176,6 +198,8 @@ def write_mirror(act: Act, destination: Destination, before: Held) -> None:
         )
     except (ConflictError, OutcomeUnknownError):
         held = read(destination, act.ports.backends)
+        if isinstance(held, Held) and held.token and is_newer(act, held.token):
+            raise LostError(f"{destination.label} was given {held.token.id} by somebody else in between") from None
         if isinstance(held, Unread) or held.token != act.current:
             raise
 

@@ -236,12 +236,12 @@ class World:
         """Let a record be read and not written."""
         self.fail_store(Operation.WRITE, UnavailableError(f"{name} is locked up"), name=name)
 
-    def meanwhile(self, operation: Operation, action: Callable[[], object]) -> None:
-        """Let somebody else do something just before the next such call of the store."""
+    def meanwhile(self, operation: Operation, action: Callable[[], object], number: int = 1) -> None:
+        """Let somebody else do something just before such a call of the store, the next or a later one."""
         left = [action]
 
         def interrupt(call: faulty_backend.Call) -> bool:
-            if call.operation is operation and left:
+            if call.operation is operation and call.number == number and left:
                 left.pop()()
             return False
 
@@ -252,6 +252,16 @@ class World:
 
         def edit(state: State) -> State:
             return state.with_user(self.userid, replace(state.users[self.userid], **changes))
+
+        self.pve.cluster.plant(edit)
+
+    def end_token(self, full_id: str, ends_in: timedelta) -> None:
+        """Set the end of a token, as somebody else would."""
+        userid, name = full_id.split("!")
+        expire = int(self.pve.now() + ends_in.total_seconds())
+
+        def edit(state: State) -> State:
+            return state.with_token(userid, name, replace(state.users[userid].tokens[name], expire=expire))
 
         self.pve.cluster.plant(edit)
 

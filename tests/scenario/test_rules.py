@@ -157,7 +157,7 @@ def test_more_than_three_orphans_stop_the_run(w: World, *, has_record: bool) -> 
     w.forget()
     result = w.run(ci)
     assert (result.exit_code, result.reason, result.done) == (ExitCode.FAILED, "too-many-orphans", ())
-    assert result.message.startswith("4 tokens were issued and never published: ci@pve!ci-2-")
+    assert result.message.startswith("4 tokens were issued and are not published: ci@pve!ci-2-")
     assert "delete these tokens, run again" in result.hint
     assert w.changes() == []
 

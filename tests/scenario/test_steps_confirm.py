@@ -1,0 +1,253 @@
+"""Confirm and mirrors: what was written is read back and logged in with, before anything ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import ExitCode, RefusedError, UnavailableError
+from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Secret, Stored
+from rotator.testing.exchange import AnswerInstead
+from rotator.testing.faulty_backend import Altered, Before, Operation, Stale, nth
+from tests.world import World, comes_to_rest
+
+ROTATED = {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
+BOTH = {"ci-1": "marked", "ci-2": "marked"}
+UNFINISHED = {"ci-1": "marked", "ci-2": "unmarked"}
+NEW_IS_OUT = "ci@pve!ci-2-10001 is published; ci@pve!ci-1-10000 is still live"
+
+
+def otherwise(stored: Stored | None) -> Stored | None:
+    """Give back another secret than was written."""
+    return stored and replace(stored, fields={**stored.fields, TOKEN_SECRET_KEY: Secret("altered-on-the-way")})
+
+
+def halved(stored: Stored | None) -> Stored | None:
+    """Give back half of what was written."""
+    return stored and replace(stored, fields={TOKEN_ID_KEY: stored.fields[TOKEN_ID_KEY]})
+
+
+def without_keys(stored: Stored | None) -> Stored | None:
+    """Give back a record that has lost our keys."""
+    return stored and replace(stored, fields={"note": Secret("by hand")})
+
+
+def test_a_replica_that_lags_behind_is_read_again(w: World) -> None:
+    """It shows the predecessor for a while."""
+    ci = w.due()
+    w.spoil(Stale(nth(Operation.READ, 2, 3)))
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.standing()) == (0, ("due",), ROTATED)
+    assert [call for call, _ in w.store.calls].count("read") == 4
+
+
+def test_a_first_record_that_a_replica_does_not_have_yet_is_read_again(w: World) -> None:
+    """Nothing there is also something older."""
+    w.spoil(Stale(nth(Operation.READ, 2, 3)))
+    result = w.run(w.credential())
+    assert (result.exit_code, result.done, w.standing()) == (0, ("first-issue",), {"ci-1": "marked"})
+
+
+def test_a_replica_that_lags_for_long_leaves_the_record_published(w: World) -> None:
+    """It was verified, and whoever reads the old record has a token that lives; nothing was altered."""
+    ci = w.due()
+    w.spoil(Stale(nth(Operation.READ, 2, 99)))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
+    assert result.message.endswith("ci.json still gives back what it held before ci@pve!ci-2-10001 was written")
+    assert (w.published(), w.standing()) == ("ci-2", UNFINISHED)
+    w.spoil()
+    assert w.run(ci).done == ("unfinished", "not-retired")
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+@pytest.mark.parametrize("change", [otherwise, halved, without_keys])
+def test_other_content_than_was_written_puts_the_predecessor_back(w: World, change: object) -> None:
+    """Consumers would be locked out: both tokens live, nothing is retired, exit code 5."""
+    ci = w.due()
+    assert callable(change)
+    w.spoil(Altered(nth(Operation.READ, 2), change))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "due")
+    assert "was written with ci@pve!ci-2-10001 and gives back something that does not log in" in result.message
+    assert result.message.endswith("; ci@pve!ci-1-10000 was published again")
+    assert w.steps()[-3:] == ["restore", "mark", "confirm!failed"]
+    assert (w.published(), w.works(), w.standing()) == ("ci-1", True, BOTH)
+    assert "revoke" not in w.steps()
+    assert comes_to_rest(w, ci) == "ci-3"
+
+
+def test_what_was_taken_back_is_retired_and_not_deleted_as_an_orphan(w: World) -> None:
+    """A consumer may have read it in between, and its record must go on working for the overlap."""
+    ci = w.due()
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    w.run(ci)
+    taken_back = w.tokens()[1]
+    assert w.run(ci).exit_code == ExitCode.IN_FLIGHT
+    w.clock.pass_by(timedelta(minutes=10))
+    result = w.run(ci)
+    assert (result.exit_code, result.done) == (0, ("record-rolled-back", "not-retired"))
+    assert taken_back in w.tokens()
+    assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked, ends in 1d", "ci-3": "marked"}
+
+
+def test_a_store_that_always_alters_stops_the_rotations(w: World) -> None:
+    """Each try leaves a token that a consumer may have read; after four it needs a person."""
+    ci = w.due()
+    codes = []
+    for _ in range(6):
+        w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+        codes.append(int(w.run(ci).exit_code))
+        w.clock.pass_by(timedelta(minutes=11))
+    assert codes == [5, 5, 5, 5, 4, 4]
+    assert len(w.tokens()) == 5
+    assert w.works()
+    result = w.run(ci)
+    assert result.reason == "too-many-orphans"
+    assert "4 tokens were issued and are not published" in result.message
+
+
+def test_a_predecessor_that_is_dead_is_not_put_back(w: World) -> None:
+    """It would lock the consumers out as well."""
+    ci = w.settled()
+    w.pve.delete_token(w.read()["token_id"])
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "published-token-dead", "ci-2")
+    assert "restore" not in w.steps()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_without_a_predecessor_nothing_is_put_back(w: World) -> None:
+    """The first record of all is left as it is, and the next run looks again."""
+    ci = w.credential()
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "first-issue", "ci-1")
+    assert comes_to_rest(w, ci, note="") == "ci-1"
+
+
+def test_a_predecessor_that_cannot_be_put_back_is_told(w: World) -> None:
+    """Both failures are named, and nothing is retired."""
+    ci = w.due()
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise), Before(nth(Operation.WRITE, 2), RefusedError("read only")))
+    result = w.run(ci)
+    assert (result.exit_code, w.published(), w.standing()) == (ExitCode.LOCKED_OUT, "ci-2", UNFINISHED)
+    assert result.message.endswith("; putting ci@pve!ci-1-10000 back failed too: read only")
+    assert result.live == NEW_IS_OUT
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_store_that_does_not_answer_leaves_the_record_published(w: World) -> None:
+    """It was verified; nothing is retired and the next run goes on."""
+    ci = w.due()
+    w.spoil(Before(nth(Operation.READ, 2), UnavailableError("sealed", hint="unseal it")))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
+    assert (result.hint, w.standing()) == ("unseal it", UNFINISHED)
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.standing()) == (0, ("unfinished", "not-retired"), ROTATED)
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_pve_that_does_not_answer_leaves_the_record_published(w: World) -> None:
+    """What cannot be tried is not known to fail."""
+    ci = w.due()
+    w.disturb("GET", "/version", AnswerInstead(595, "no daemon"), times=2, after=1)
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
+    assert "no endpoint of cluster home answers to what " in result.message
+    assert w.standing() == UNFINISHED
+    result = w.run(ci)  # does not know whether the record logs in, so it reads it back and tries again
+    assert (result.exit_code, result.done, w.standing()) == (0, ("unfinished", "not-retired"), ROTATED)
+    assert "confirm" in w.steps()
+
+
+def test_a_publisher_that_was_overtaken_leaves_everything_to_the_other(w: World) -> None:
+    """Somebody published after us: our token is theirs to retire now."""
+    ci = w.due()
+    w.meanwhile(Operation.READ, lambda: w.replace_record(3), number=2)
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.published()) == (0, ("not-retired", "not-retired"), "ci-3")
+    assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "unmarked, ends in 1d", "ci-3": "marked"}
+    assert comes_to_rest(w, ci) == "ci-3"
+
+
+def mirrored(w: World) -> Credential:
+    """Make a credential with a mirror whose token is due."""
+    return w.due(destinations=(w.place("ci.json"), w.place("mirror.json")))
+
+
+def test_a_mirror_follows_the_primary(w: World) -> None:
+    """Both hold the same token, and each keeps its foreign keys."""
+    result = w.run(mirrored(w))
+    assert (result.exit_code, result.done, w.standing()) == (0, ("due",), ROTATED)
+    assert w.read("mirror.json") == w.read()
+    assert w.steps().index("confirm") < w.steps().index("mirror") < w.steps().index("mark") < w.steps().index("retire")
+
+
+def test_a_mirror_that_is_down_keeps_the_predecessor_alive(w: World) -> None:
+    """Its consumers still use it; nothing is marked or retired until the mirror was written."""
+    ci = mirrored(w)
+    w.lock_up("mirror.json")
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
+    assert (result.message.endswith("mirror.json is locked up"), w.standing()) == (True, UNFINISHED)
+    assert result.hint == "the old token stays valid until a later run has written it"
+    w.clock.pass_by(timedelta(days=5))
+    assert w.run(ci).reason == "unfinished"
+    assert (w.works(), w.works("mirror.json"), w.published("mirror.json")) == (True, True, "ci-1")
+    w.spoil()
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.standing()) == (0, ("unfinished", "not-retired"), ROTATED)
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_mirror_that_could_not_be_read_at_first_is_read_again(w: World) -> None:
+    """What was away when the run began may be back when its turn comes."""
+    ci = mirrored(w)
+    w.fail_store(Operation.READ, UnavailableError("away"), name="mirror.json", times=1)
+    result = w.run(ci, forced=True)
+    assert (result.exit_code, result.done, w.standing()) == (0, ("forced",), ROTATED)
+
+
+def test_a_mirror_that_stays_unreadable_is_an_unfinished_rotation(w: World) -> None:
+    """It is tried again by each run."""
+    ci = mirrored(w)
+    w.fail_store(Operation.READ, UnavailableError("away"), name="mirror.json")
+    assert w.run(ci, forced=True).exit_code == ExitCode.FAILED
+    assert w.standing() == UNFINISHED
+    w.spoil()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_mirror_that_alters_what_is_written_keeps_the_predecessor_alive(w: World) -> None:
+    """The mirror's consumers read something that does not work: exit code 5."""
+    ci = mirrored(w)
+    w.spoil(
+        Altered(
+            lambda call: call.operation == "read" and call.number > 2 and call.label.endswith("mirror.json"), otherwise
+        )
+    )
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.standing()) == (ExitCode.LOCKED_OUT, "due", UNFINISHED)
+    assert result.message.endswith("mirror.json gives back something else than was written")
+    w.spoil()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_mirror_that_somebody_has_taken_further_is_left_to_them(w: World) -> None:
+    """A slow rotator must not put an older token into a mirror."""
+    ci = mirrored(w)
+
+    def overtake() -> None:
+        w.write(dict(w.read("ci.json")) | {"note": "by hand"}, "mirror.json")
+        w.put(w.replace_record(3), "mirror.json")
+
+    w.meanwhile(Operation.WRITE, overtake, number=2)
+    result = w.run(ci)
+    assert (result.exit_code, w.published(), w.published("mirror.json")) == (0, "ci-3", "ci-3")
+    assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "unmarked, ends in 1d", "ci-3": "marked"}
+    assert comes_to_rest(w, ci) == "ci-3"
