@@ -8,7 +8,7 @@ the module named after its part of the protocol: ``issuing``, ``proving``, ``pub
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -89,6 +89,8 @@ class Run:
             carry_out(act)
         except LostError as lost:
             act.narrator.tell(Step.OBSERVE, Outcome.NOTHING, f"{lost}; looking again")
+            if act.is_half_regenerated:  # what the winner published died at our call, and nothing at PVE tells so
+                self.request = replace(self.request, forced=True)
             return False
         finally:
             self.notes += act.notes
