@@ -135,7 +135,7 @@ class Endpoint:
             content=Secret(response.read().decode("utf-8", "replace")),
             date=response.headers["Date"],
         )
-        if request.call.method != "GET" or response.will_close or len(self._kept) >= _KEPT:
+        if response.will_close or len(self._kept) >= _KEPT:
             connection.close()
         else:
             self._kept.append(connection)

@@ -97,6 +97,7 @@ class Rogue:
             self._tls.maximum_version = highest
             self._tls.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL speaks nothing old by itself
         leaf.configure_cert(self._tls)
+        self._made: list[ProxmoxCluster] = []
         self.requests: list[bytes] = []
         self.connections = 0
         self.stopping = threading.Event()
@@ -110,6 +111,8 @@ class Rogue:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
+        for cluster in self._made:
+            cluster.close()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -154,11 +157,12 @@ class Rogue:
         return self.requests[-1]
 
     def cluster(self, **changes: Any) -> ProxmoxCluster:  # noqa: ANN401 - any argument of the adapter
-        """Make an adapter that takes this server for its cluster."""
+        """Make an adapter that takes this server for its cluster, closed with it."""
         operator = Token(TokenId("op@pve", "rot"), Secret("0" * 8))
         trust = TlsTrust(fingerprint=self.fingerprint)
         settings = {"login": lambda: operator, "trust": trust, "read_timeout": SHORT, **changes}
-        return ProxmoxCluster("lab", [self.endpoint], **settings)
+        self._made.append(ProxmoxCluster("lab", [self.endpoint], **settings))
+        return self._made[-1]
 
 
 def answer(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
 from rotator.errors import ConfigError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.model import Secret, Token, TokenId
 from rotator.proxmox import TicketLogin
-from rotator.testing.pve import AnswerInstead, HangUpAfter
+from rotator.testing.pve import AnswerInstead, HangUpAfter, Request
 from rotator.testing.second_factor import Totp
 from tests.wire.lab import CI, Lab, Rogue, add_token, answer, saying
 
@@ -112,7 +114,7 @@ def test_an_operator_that_stays_refused_is_not_shown_again(lab: Lab) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
         lab.cluster(login=source).users()
     assert "the operator" in caught.value.hint
-    assert source.asked == 2
+    assert (source.asked, [call.status for call in lab.pve.calls]) == (2, [401])
 
 
 def test_a_refused_operator_that_cannot_be_read_again_says_both(lab: Lab) -> None:
@@ -231,6 +233,26 @@ def test_a_ticket_that_ended_is_replaced_with_the_password(lab: Lab) -> None:
     lab.pve.clock_offset += 9000
     cluster.users()
     assert logins(lab) == 4
+
+
+def test_many_threads_replace_a_ticket_that_ended_only_once(lab: Lab) -> None:
+    """The first one that meets the 401 logs in for all: each login may cost a human a code."""
+    administrator(lab)
+    cluster = lab.cluster(login=TicketLogin(ADMIN, PASSWORD), monotonic=Monotonic())
+    cluster.users()
+    lab.pve.clock_offset += 9000
+    together = Barrier(8)
+
+    def disturb(asked: Request) -> None:
+        if asked.path == "/access/users" and together.n_waiting < 8 and not together.broken:
+            with suppress(BrokenBarrierError):
+                together.wait(5)
+                together.abort()
+
+    lab.pve.intercept = disturb
+    with ThreadPoolExecutor(8) as pool:
+        assert all("svc@pve" in users for users in pool.map(lambda _: cluster.users(), range(8)))
+    assert logins(lab) == 2
 
 
 def test_after_a_switch_the_ticket_is_not_used_any_more(lab: Lab) -> None:

@@ -210,7 +210,8 @@ def test_reads_use_a_connection_again_and_changes_never(lab: Lab) -> None:
         while rogue.read(link):
             link.sendall(answer(b'{"data":{"value":"00000000","ticket":"x"}}'))
 
-    with Rogue(behave) as rogue, contextlib.closing(rogue.cluster()) as cluster:
+    with Rogue(behave) as rogue:
+        cluster = rogue.cluster()
         for _ in range(3):
             cluster.role("x")
         assert rogue.connections == 1
@@ -298,7 +299,8 @@ BROKEN: dict[str, Behaviour] = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_answer_to_a_change_is_unknown_and_to_a_read_unavailable(how: str) -> None:
     """Also a 200 with an unreadable body: the secret in it is lost. Changes are sent once, no redirect is followed."""
-    with Rogue(BROKEN[how]) as rogue, contextlib.closing(rogue.cluster()) as cluster:
+    with Rogue(BROKEN[how]) as rogue:
+        cluster = rogue.cluster()
         begun = time.monotonic()
         with pytest.raises(OutcomeUnknownError):
             CHANGES["issue"](cluster)
@@ -316,17 +318,16 @@ def test_a_broken_answer_to_a_change_is_unknown_and_to_a_read_unavailable(how: s
 @pytest.mark.parametrize("change", ["issue", "regenerate"])
 def test_a_new_secret_that_is_not_told_is_an_unknown_outcome(change: str, answered: bytes) -> None:
     """PVE said yes, but the secret is not there: somebody has to look and clean up."""
-    with (
-        Rogue(saying(answer(answered))) as rogue,
-        contextlib.closing(rogue.cluster()) as cluster,
-        pytest.raises(OutcomeUnknownError, match="told no secret"),
-    ):
-        CHANGES[change](cluster)
+    with Rogue(saying(answer(answered))) as rogue:
+        cluster = rogue.cluster()
+        with pytest.raises(OutcomeUnknownError, match="told no secret"):
+            CHANGES[change](cluster)
 
 
 def test_headers_that_never_end_are_not_waited_for() -> None:
     """The read time-out bounds the whole answer, from its first byte on."""
-    with Rogue(dripping_headers) as rogue, contextlib.closing(rogue.cluster()) as cluster:
+    with Rogue(dripping_headers) as rogue:
+        cluster = rogue.cluster()
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="no whole answer within"):
             cluster.users()
@@ -341,7 +342,8 @@ def test_a_slow_answer_on_a_kept_connection_is_not_waited_for_twice() -> None:
         link.sendall(answer(b'{"data":{}}'))
         silent(rogue, link)
 
-    with Rogue(behave) as rogue, contextlib.closing(rogue.cluster()) as cluster:
+    with Rogue(behave) as rogue:
+        cluster = rogue.cluster()
         cluster.role("x")
         with pytest.raises(UnavailableError, match="no whole answer within"):
             cluster.role("x")
@@ -365,7 +367,8 @@ def test_a_change_is_not_sent_when_only_its_own_handshake_fails() -> None:
         link.sendall(answer(b'{"data":{}}', headers="Connection: close\r\n"))
         rogue.stopping.set()
 
-    with Rogue(behave) as rogue, contextlib.closing(rogue.cluster(connect_timeout=SHORT)) as cluster:
+    with Rogue(behave) as rogue:
+        cluster = rogue.cluster(connect_timeout=SHORT)
         cluster.role("x")
         rogue.__exit__()
         with pytest.raises(UnreachableError):
@@ -382,12 +385,10 @@ def test_a_name_that_does_not_resolve_says_so(lab: Lab) -> None:
 
 def test_a_cluster_that_does_not_tell_the_time_says_so() -> None:
     """Without any Date header no deadline can be set."""
-    with (
-        Rogue(saying(answer(b"{}"))) as rogue,
-        contextlib.closing(rogue.cluster()) as cluster,
-        pytest.raises(UnavailableError, match="does not tell the time"),
-    ):
-        cluster.now()
+    with Rogue(saying(answer(b"{}"))) as rogue:
+        cluster = rogue.cluster()
+        with pytest.raises(UnavailableError, match="does not tell the time"):
+            cluster.now()
 
 
 def test_the_usual_timeouts_outwait_pveproxy() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -154,8 +153,7 @@ def test_a_certificate_that_changes_on_the_way_is_noticed(lab: Lab) -> None:
     cluster.users()
     host, _, port = lab.addresses[0].partition(":")
     lab.pve.close()
-    with contextlib.ExitStack() as stack:
-        rogue = stack.enter_context(Rogue(saying(answer(b'{"data":[]}')), address=(host, int(port))))
+    with Rogue(saying(answer(b'{"data":[]}')), address=(host, int(port))) as rogue:
         with pytest.raises(UnavailableError, match="not the pinned one"):
             cluster.users()
         assert rogue.requests == []
