@@ -20,7 +20,7 @@ from rotator.proxmox_tls import fingerprint_of
 from rotator.testing.pve import SimulatedPve
 
 CI = TokenId("svc@pve", "ci-1-abcde")
-SHORT = timedelta(seconds=0.4)
+SHORT = timedelta(seconds=0.8)
 LONG = timedelta(seconds=20)
 
 

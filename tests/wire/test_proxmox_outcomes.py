@@ -85,7 +85,7 @@ def test_a_change_whose_connection_ends_is_unknown_and_sent_once(lab: Lab, chang
 
 def test_a_change_that_takes_too_long_is_unknown(lab: Lab) -> None:
     """A time-out after sending is no answer either; the token may come into being later."""
-    lab.pve.intercept = lambda asked: Delay(1.0) if asked.method == "POST" else None
+    lab.pve.intercept = lambda asked: Delay(1.5) if asked.method == "POST" else None
     with pytest.raises(OutcomeUnknownError, match="no whole answer within"):
         CHANGES["issue"](lab.cluster(read_timeout=SHORT))
 
@@ -306,7 +306,7 @@ def test_a_broken_answer_to_a_change_is_unknown_and_to_a_read_unavailable(how: s
             CHANGES["issue"](cluster)
         with pytest.raises(UnavailableError):
             READS["users"](cluster)
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 4.5
         methods = [request.split()[0] for request in rogue.requests if b"/version" not in request]
         assert methods[0] == b"POST"
         assert methods[1:] in ([b"GET"], [b"GET", b"GET"])  # a kept connection that breaks is replaced once
@@ -331,7 +331,7 @@ def test_headers_that_never_end_are_not_waited_for() -> None:
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="no whole answer within"):
             cluster.users()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 4.5
 
 
 def test_a_slow_answer_on_a_kept_connection_is_not_waited_for_twice() -> None:
@@ -354,7 +354,7 @@ def test_a_handshake_that_hangs_is_no_unknown_outcome() -> None:
     """Nothing was sent yet when the TLS handshake timed out, also when a change was to follow."""
     with Rogue(mute, plain=True) as rogue:
         cluster = rogue.cluster(connect_timeout=SHORT, read_timeout=LONG)
-        with pytest.raises(UnreachableError, match=r"no answer within 0\.4 s"):
+        with pytest.raises(UnreachableError, match=r"no answer within 0\.8 s"):
             CHANGES["issue"](cluster)
         assert rogue.requests == []
 
