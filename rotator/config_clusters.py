@@ -35,6 +35,7 @@ class Clusters:
         self._places = places
         self._environ = environ
         self._owners: dict[str, str] = {}
+        self._readers: dict[str, str] = {}
 
     def settle(self, name: str, cluster: Salvaged[ClusterPart]) -> ClusterSettings | None:
         """Make the settings of one cluster, None without a usable operator."""
@@ -43,7 +44,7 @@ class Clusters:
             self._check_endpoints(name, part.endpoints, (*loc, "endpoints"))
         if "tls" not in cluster.faulty:
             self._check_tls(part.tls, (*loc, "tls"))
-        operator = None if "operator" in cluster.faulty else self._operator(part, (*loc, "operator"))
+        operator = None if "operator" in cluster.faulty else self._operator(name, part, (*loc, "operator"))
         if operator is None:
             return None
         return ClusterSettings(
@@ -79,16 +80,25 @@ class Clusters:
             except InvalidValueError as error:
                 self._findings.add((*loc, "ca"), error.message, error.advice)
 
-    def _operator(self, part: ClusterPart, loc: Loc) -> Operator | None:
+    def _operator(self, name: str, part: ClusterPart, loc: Loc) -> Operator | None:
         match part.operator:
             case RecordPart():
-                destination = self._places.destination(part.operator, loc)
-                return RecordOperator(destination) if destination else None
+                return self._record(name, part.operator, loc)
             case TokenPart():
                 return self._token(part.operator, loc)
             case TicketPart():
                 return self._ticket(part.operator, loc)
         assert_never(part.operator)
+
+    def _record(self, name: str, part: RecordPart, loc: Loc) -> Operator | None:
+        destination = self._places.destination(part, loc)
+        if destination is None:
+            return None
+        reader = self._readers.setdefault(destination.label, name)
+        if reader != name:
+            message = f"the operator of the cluster {reader} is read from {destination.label} too"
+            self._findings.add(loc, message, "a token is of one cluster: give each a record of its own")
+        return RecordOperator(destination)
 
     def _token(self, part: TokenPart, loc: Loc) -> Operator | None:
         secret = self._reference(part.token_secret, (*loc, "token_secret"))

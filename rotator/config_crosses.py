@@ -81,7 +81,7 @@ class Crosses:
             advice = suggestion(credential.cluster, self._named_clusters)
             self._findings.add((*settled.loc, "cluster"), f"no cluster is called '{credential.cluster}'", advice)
         cluster = self._clusters.get(credential.cluster)
-        if cluster and credential.is_operator and settled.knows("operator"):
+        if cluster and credential.is_operator:
             self._check_operator(settled, cluster)
 
     def _check_operator(self, settled: Settled, cluster: ClusterSettings) -> None:
@@ -103,9 +103,9 @@ class Crosses:
             if isinstance(cluster.operator, RecordOperator)
         }
         for settled in credentials:
-            for at, (loc, destination) in enumerate(settled.places):
+            for loc, destination in settled.places:
                 cluster = clusters.get(destination.label) if destination else None
-                is_meant = at == 0 and settled.credential.is_operator and settled.credential.cluster == cluster
+                is_meant = settled.credential.is_operator and settled.credential.cluster == cluster
                 if cluster and not is_meant and settled.knows("operator", "cluster"):
                     message = f"the operator of the cluster {cluster} is read from there"
                     self._findings.add(

@@ -122,6 +122,7 @@ VALUES = [
     ("credential", "intervall", "1d", "credentials[ci]", "unknown key 'intervall'", "did you mean 'every'?"),
     ("credential", "zzz", "1d", "credentials[ci]", "unknown key 'zzz'", "there is adopt, base, cluster"),
     ("credential", "lifetime", "", "credentials[0].lifetime", "has no value", "write one"),
+    ("credential", "user", "", "credentials[0].user", "has no value", "write one"),
     ("credential", "operator", "true", "credentials[ci].operator", "is read from shelf:op", "name one record"),
 ]
 WINDOWS = [
@@ -360,6 +361,23 @@ def test_the_operators_record_belongs_to_nobody_else(tmp_path: Path) -> None:
     assert "say operator: true" in problem.advice
 
 
+def test_the_operators_record_of_another_cluster_is_no_mirror(tmp_path: Path) -> None:
+    """Not even for an operator: the other cluster does not know its tokens."""
+    lab = "  lab: {endpoints: [b], operator: {path: lab}}\ncredentials:"
+    places = {"operator": "true", "destination": None, "destinations": "[{path: op}, {path: lab}]"}
+    (problem,) = problems(tmp_path, config(credential=places).replace("credentials:", lab))
+    assert problem.where == "credentials[ci].destinations[1]"
+    assert "the operator of the cluster lab" in problem.message
+
+
+def test_two_clusters_do_not_share_an_operators_record(tmp_path: Path) -> None:
+    """A token is of one cluster."""
+    lab = "  lab: {endpoints: [b], operator: {path: op}}\ncredentials:"
+    (problem,) = problems(tmp_path, config().replace("credentials:", lab))
+    assert problem.where == "clusters.lab.operator"
+    assert "the operator of the cluster home is read from shelf:op too" in problem.message
+
+
 def test_an_operator_is_not_regenerated(tmp_path: Path) -> None:
     """A crash between the call and publishing would lock the rotation itself out, and nobody could repair it."""
     text = config(credential={"operator": "true", "destination": "{path: op}", "strategy": "regenerate"})
@@ -402,6 +420,36 @@ def test_a_faulty_part_brings_no_errors_that_follow_from_it(tmp_path: Path) -> N
         "clusters.home.endpoints",
         "credentials[ci].every",
     ]
+
+
+@pytest.mark.parametrize(
+    ("top", "credential", "where"),
+    [
+        ({"defaults": "{every: 1}"}, {"overlap": "40d"}, "defaults.every"),
+        ({"defaults": "{overlap: 1}"}, {"every": "1h"}, "defaults.overlap"),
+        ({"defaults": "{strategy: x}"}, {"base": "a"}, "defaults.strategy"),
+        ({"defaults": "{privsep: x}"}, {"grants": "[{path: /, role: A}]"}, "defaults.privsep"),
+        ({}, {"operator": "1", "destination": "{path: op}"}, "credentials[ci].operator"),
+        ({}, {"name": "CI", "destination": "{path: x}"}, "credentials[0].name"),
+        (
+            {"backends": "{a: {type: ledger, single_writer: 1}}"},
+            {"destination": "{backend: a, path: x}"},
+            "backends.a.single_writer",
+        ),
+    ],
+)
+def test_a_faulty_value_is_not_reckoned_with(
+    tmp_path: Path, top: dict[str, str], credential: dict[str, str], where: str
+) -> None:
+    """What stands in its place means nothing, and is not compared with anything."""
+    assert [problem.where for problem in problems(tmp_path, config(top, {}, credential))] == [where]
+
+
+def test_what_a_credential_says_itself_is_checked_beside_faulty_defaults(tmp_path: Path) -> None:
+    """The defaults do not count for it."""
+    text = config({"defaults": "{every: 1, overlap: 2}"}, {}, {"every": "1h", "overlap": "2h"})
+    found = [problem.where for problem in problems(tmp_path, text)]
+    assert found == ["defaults.every", "defaults.overlap", "credentials[ci].overlap"]
 
 
 def test_backends_are_closed_when_the_configuration_is_wrong(tmp_path: Path) -> None:
