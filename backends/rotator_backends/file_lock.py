@@ -1,0 +1,136 @@
+"""One writer per record: ``flock`` on the file ``.NAME.lock`` beside it.
+
+Not on the record, which every write replaces; not on the folder, which everybody who can read it could lock, and which
+NFS cannot lock at all. The lock file stays for ever: removing it would let two writers hold two locks of one name. Its
+modification time is the highest that a version of the record ever had, so that versions rise even across a record that
+was removed and made again. The kernel lets go of the lock when its holder dies.
+
+filelock was not taken: it opens by path, where everything here goes through one open folder, and keeps no such mark.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.errors import RefusedError, UnavailableError
+from rotator_backends.file_system import Folder, System, release
+
+_OPEN = os.O_RDWR | os.O_NONBLOCK
+_UNFIT = {errno.EACCES, errno.ELOOP, errno.EISDIR, errno.ENXIO}
+"""Somebody else's, a link, a folder, a device."""
+_FIRST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The right to replace one record, for as long as it is held."""
+
+    fd: int
+    folder: Folder
+    name: str
+
+    @property
+    def highest(self) -> int:
+        """The highest modification time that any version of the record had, in nanoseconds."""
+        return os.fstat(self.fd).st_mtime_ns
+
+    def is_current(self) -> bool:
+        """Say whether the name still leads to what we have locked."""
+        try:
+            there = os.stat(self.name, dir_fd=self.folder.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self.fd))
+
+
+@contextmanager
+def held(
+    folder: Folder, record: str, *, system: System, wait: timedelta, owner: os.stat_result | None
+) -> Iterator[Lock]:
+    """Hold the lock of a record; ``owner`` is the record's status, whose owner root gives a new lock file to.
+
+    Repeat: a second holder waits, in another thread as in another process.
+    Crash: the lock is free again; the lock file stays.
+    Raises: ``UnavailableError`` when the wait is over; ``RefusedError``; ``OSError``.
+    """
+    lock = _acquired(folder, f".{record}.lock", system=system, wait=wait, owner=owner)
+    try:
+        yield lock
+    finally:
+        release(lock.fd)
+
+
+def _acquired(folder: Folder, name: str, *, system: System, wait: timedelta, owner: os.stat_result | None) -> Lock:
+    deadline = system.monotonic() + wait.total_seconds()
+    pause = _FIRST_PAUSE
+    while True:
+        lock = Lock(_opened(folder, name, owner, system), folder, name)
+        if _is_taken(lock):
+            return lock
+        release(lock.fd)
+        if system.monotonic() >= deadline:
+            raise _busy(folder.path / name, wait)
+        system.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _is_taken(lock: Lock) -> bool:
+    try:
+        fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return lock.is_current()
+
+
+def _opened(folder: Folder, name: str, owner: os.stat_result | None, system: System) -> int:
+    try:
+        fd = system.open(folder.fd, name, _OPEN | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return _opened_existing(folder, name, owner, system)
+    if owner is not None and os.geteuid() == 0:
+        system.chown(fd, owner)
+    return fd
+
+
+def _opened_existing(folder: Folder, name: str, owner: os.stat_result | None, system: System) -> int:
+    try:
+        fd = system.open(folder.fd, name, _OPEN)
+    except FileNotFoundError:
+        return _opened(folder, name, owner, system)
+    except OSError as error:
+        if error.errno not in _UNFIT:
+            raise
+        raise _unfit(folder.path / name) from error
+    status = os.fstat(fd)
+    if not is_fit(status, euid=os.geteuid()):
+        release(fd)
+        raise _unfit(folder.path / name)
+    return fd
+
+
+def is_fit(status: os.stat_result, *, euid: int) -> bool:
+    """Say whether a lock file can be ours: a plain file with one name, and the user's own unless we are root."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and euid in {0, status.st_uid}
+
+
+def _unfit(path: Path) -> RefusedError:
+    return RefusedError(
+        f"the lock file {path} is not one that this user made",
+        hint=f"run rotate as one user; to change it, chown {path} while no rotate runs",
+    )
+
+
+def _busy(path: Path, wait: timedelta) -> UnavailableError:
+    return UnavailableError(
+        f"somebody else has held the lock {path} for {wait.total_seconds():g} s; the record is unchanged",
+        hint=f"another rotate writes there, hangs or was suspended; fuser -v {path} names the process",
+    )
