@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from rotator import steps
 from rotator.act import Act, twice
-from rotator.errors import ConflictError, OutcomeUnknownError, RefusedError, RotatorError
+from rotator.errors import ConflictError, OutcomeUnknownError, RefusedError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.marker import Marker, Name
 from rotator.model import Grant, Token, TokenId
@@ -93,8 +94,12 @@ def regenerate(act: Act, step: steps.Regenerate) -> None:
     now = act.ports.pve.now()
     act.marker, act.has_begun = marker(act, now), True
     with act.narrator.step(Step.REGENERATE, token=step.token):
-        comment = act.marker.comment(step.keep)
-        act.new = Token(step.token, act.ports.pve.regenerate(step.token, expire=end(act, now), comment=comment))
+        try:
+            comment = act.marker.comment(step.keep)
+            act.new = Token(step.token, act.ports.pve.regenerate(step.token, expire=end(act, now), comment=comment))
+        except (RefusedError, UnavailableError):
+            act.has_begun = False
+            raise
 
 
 def grant(act: Act) -> None:
@@ -103,4 +108,4 @@ def grant(act: Act) -> None:
     for entry in act.grants:
         with act.narrator.step(Step.GRANT, token=token) as telling:
             telling.say(f"{entry.role} on {entry.path}")
-            twice(lambda entry=entry: act.ports.pve.grant(token, entry))
+            twice(partial(act.ports.pve.grant, token, entry))

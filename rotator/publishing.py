@@ -76,7 +76,10 @@ def confirm(act: Act) -> None:
     primary = act.credential.primary
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
         held = read_back(act, primary)
-        accepted = is_accepted(held.token, act.ports.pve) if held.token and held.token == act.current else False
+        expected = held.token == act.current or act.view.is_pinned
+        accepted = is_accepted(held.token, act.ports.pve) if held.token and expected else False
+        if accepted and held.token != act.current:
+            raise LostError(f"{primary.label} holds another secret, which works")
         if accepted is None:
             raise UnavailableError(f"no endpoint of cluster {act.ports.pve.name} answers to what {primary.label} holds")
         if not accepted:
@@ -109,9 +112,7 @@ def read_back(act: Act, destination: Destination) -> Held:
 
 
 def is_newer(act: Act, token: Token) -> bool:
-    """Whether another rotation of this credential published it after ours."""
-    if act.view.is_pinned:
-        return token.id == act.current.id and token not in {act.current, act.view.record}
+    """Whether another rotation of this credential published it after ours; of a pinned token the name does not tell."""
     return token.id.userid == act.credential.userid and act.view.serial(token.id) > act.view.serial(act.current.id)
 
 
@@ -205,7 +206,9 @@ def write_mirror(act: Act, destination: Destination, before: Held) -> None:
 
 
 def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:
-    """Make the error of a mirror that does not hold the current token: grave only if what it holds was revoked."""
+    """Make the error of a mirror that does not hold the current token: grave only if what it holds is dead already."""
+    if act.view.is_pinned:
+        return LockedOutError(f"{message}; the secret that it holds is dead", hint=hint or "run again at once")
     if act.request.compromised:
         return LockedOutError(f"{message}; what it holds was revoked as compromised", hint=hint)
     return UnavailableError(message, hint=hint or "the old token stays valid until a later run has written it")

@@ -255,13 +255,12 @@ class World:
 
         self.pve.cluster.plant(edit)
 
-    def end_token(self, full_id: str, ends_in: timedelta) -> None:
-        """Set the end of a token, as somebody else would."""
+    def set_token(self, full_id: str, **changes: Any) -> None:  # noqa: ANN401 - fields of a token
+        """Change a token at PVE, as somebody else would."""
         userid, name = full_id.split("!")
-        expire = int(self.pve.now() + ends_in.total_seconds())
 
         def edit(state: State) -> State:
-            return state.with_token(userid, name, replace(state.users[userid].tokens[name], expire=expire))
+            return state.with_token(userid, name, replace(state.users[userid].tokens[name], **changes))
 
         self.pve.cluster.plant(edit)
 

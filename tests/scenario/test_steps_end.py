@@ -71,7 +71,7 @@ def test_an_end_set_by_somebody_else_in_between_is_kept(w: World) -> None:
 
     def end_early(request: Request) -> None:
         if request.method == "PUT" and NEW in request.path:
-            w.end_token(old, timedelta(hours=1))
+            w.set_token(old, expire=int(w.pve.now()) + 3600)
 
     w.traffic.watchers.append(end_early)
     assert w.run(ci).done == ("due",)
