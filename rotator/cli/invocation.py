@@ -18,7 +18,7 @@ import click
 
 from rotator import config, registry
 from rotator.cli.output import INDENT, Report, write
-from rotator.cli.progress import progress
+from rotator.cli.progress import printable, progress
 from rotator.cli.shapes import Fault
 from rotator.cli.stopping import leaving
 from rotator.clock import Clock
@@ -60,10 +60,8 @@ class Invocation:
     def chosen(self, names: Sequence[str]) -> list[Credential]:
         """Return the credentials of these names, all for none. Raises: ``UsageError`` for a name that is not there."""
         known = {credential.name: credential for credential in self.settings.credentials}
-        for name in names:
-            if name not in known:
-                meant = suggestion(name, known)
-                raise click.UsageError(f"no credential '{name}' in {self.path}" + (f"; {meant}" if meant else ""))
+        if unknown := next((name for name in names if name not in known), None):
+            raise unknown_credential(unknown, self.path, known)
         return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
     @contextmanager
@@ -140,7 +138,8 @@ def invoked(context: click.Context) -> Invocation:
 def complaint(error: RotatorError) -> Report:
     """Report an error that is about no single credential."""
     lines = [f"rotate: {error}"] + ([f"{INDENT}do: {error.hint}"] if error.hint else [])
-    return Report(exit_code=error.exit_code, errors=faults_of(error), complaint="\n".join(lines))
+    complaint = "\n".join(map(printable, "\n".join(lines).splitlines()))
+    return Report(exit_code=error.exit_code, errors=faults_of(error), complaint=complaint)
 
 
 def faults_of(error: RotatorError) -> list[Fault]:
@@ -165,16 +164,23 @@ def complete_name(context: click.Context, _parameter: click.Parameter, incomplet
 
 def names_in(path: Path) -> list[str]:
     """List the names of the credentials in a file that may be faulty otherwise."""
-    from rotator.config_assembly import read_config  # noqa: PLC0415 - it imports pydantic
+    from rotator.config_assembly import parse_text, read_text  # noqa: PLC0415 - it imports pydantic
 
-    data = read_config(path)[0].data
+    data = parse_text(path, read_text(path))[0].data
     found: Iterable[Any] = data.get("credentials") or () if isinstance(data, dict) else ()
     return [it["name"] for it in found if isinstance(it, dict) and isinstance(it.get("name"), str)]
 
 
+def unknown_credential(name: str, path: Path, known: Iterable[str]) -> click.UsageError:
+    """Make the error of a name that is not in the configuration."""
+    meant = suggestion(name, known)
+    return click.UsageError(f"no credential '{name}' in {path}" + (f"; {meant}" if meant else ""))
+
+
 def names(*, required: bool = False) -> Callable[[F], F]:
     """Take the names of credentials."""
-    return click.argument("names", nargs=-1, required=required, metavar="NAME...", shell_complete=complete_name)
+    metavar = "NAME..." if required else "[NAME]..."
+    return click.argument("names", nargs=-1, required=required, metavar=metavar, shell_complete=complete_name)
 
 
 def parallel() -> Callable[[F], F]:

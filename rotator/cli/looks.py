@@ -9,7 +9,7 @@ import click
 
 from rotator.cli import invocation
 from rotator.cli.invocation import Command, Invocation
-from rotator.cli.output import Report, Table, block
+from rotator.cli.output import NOTHING, Report, Table, block, without_empty
 from rotator.cli.planning import plan_of
 from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
@@ -21,7 +21,6 @@ from rotator.verify_stored import Proof, prove
 from rotator.view import spell
 
 QUIET = frozenset({Reason.UP_TO_DATE, Reason.PAUSED})
-NOTHING = "-"
 
 
 @click.command(cls=Command)
@@ -80,7 +79,7 @@ def stands(standing: Standing) -> Stands:
 def table_of(results: Sequence[Stands]) -> Table:
     """Draw up the table of a status."""
     headers = ("credential", "cluster", "state", "token", "age", "due", "expires", "retiring", "orphans")
-    return Table(headers, [row(it) for it in results])
+    return without_empty(Table(headers, [row(it) for it in results]))
 
 
 def row(it: Stands) -> tuple[str, ...]:

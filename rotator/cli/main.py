@@ -139,8 +139,8 @@ def bug(error: BaseException, *, verbose: bool) -> Iterator[str]:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else "nowhere"
     yield f"rotate: this is a bug: {type(error).__name__} at {place}"
-    yield f"    live now: what was published before; {'see above' if verbose else 'see `rotate status`'}"
-    yield f"    do: run it again{'' if verbose else ' with --verbose'}, and report it with what it prints"
+    yield "    live now: not known here; `rotate status` and `rotate verify` tell"
+    yield f"    do: {'report it with what it printed' if verbose else 'run it again with --verbose, and report it'}"
     if verbose:
         yield from traced(error)
 

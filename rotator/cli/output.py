@@ -17,6 +17,8 @@ from rotator.cli.progress import printable
 from rotator.cli.shapes import Document, Fault, Shape
 
 INDENT = "    "
+NOTHING = "-"
+"""What a cell without content says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,12 @@ def encoded(value: object) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def without_empty(table: Table) -> Table:
+    """Leave out the columns that have nothing in any row."""
+    kept = [i for i in range(len(table.headers)) if any(row[i] != NOTHING for row in table.rows)]
+    return Table(tuple(table.headers[i] for i in kept), [tuple(row[i] for i in kept) for row in table.rows])
+
+
 def write_table(table: Table) -> None:
     """Print a table: drawn on a terminal, plain aligned text elsewhere."""
     if sys.stdout.isatty():
@@ -90,7 +98,8 @@ def draw(table: Table) -> None:
 
 def block(head: str, *, live: str = "", hint: str = "", notes: Iterable[str] = (), indent: str = "") -> str:
     """Put together what failed, what is live now and what to do."""
-    lines = [head, *(f"{INDENT}note: {note}" for note in notes)]
+    lines = [head]
     lines += [f"{INDENT}live now: {live}"] if live else []
     lines += [f"{INDENT}do: {hint}"] if hint else []
+    lines += [f"{INDENT}note: {note}" for note in notes]
     return "\n".join(f"{indent}{printable(line)}" for line in lines)

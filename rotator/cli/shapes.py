@@ -2,7 +2,8 @@
 
 Times are ISO 8601 in UTC (``2026-05-09T07:30:00Z``), durations seconds, reasons the kebab-case words of the policy. A
 text that has nothing to say is ``""``, a time that does not come is ``null``. Keys may be added, none is taken away or
-changes its meaning. ``shapes.json`` beside this file is the same as JSON schema.
+changes its meaning. ``shapes.json`` beside this file is the same as JSON schema. A call that ends with 2 (usage), with
+1 (bug) or by a signal before it had results prints no document.
 
 Dataclasses, not typed dictionaries: pydantic, with which the tests check all output, takes those of the standard
 library from Python 3.12 on only.
@@ -181,11 +182,14 @@ class Adopted(Shape):
 class Flagged(Shape):
     """What ``pause`` and ``resume`` did to one credential in the configuration.
 
-    ``changed`` is false when it was so already. ``line`` counts from 1; ``before`` and ``after`` are the line as it was
-    and is, ``before`` is "" when it was added.
+    ``changed`` is false when it was so already, or when it could not be changed (``message`` says why). ``line`` counts
+    from 1; ``before`` and ``after`` are the line as it was and is, ``before`` is "" when it was added.
     """
 
     credential: str
+    exit_code: int
+    message: str
+    hint: str
     paused: bool
     changed: bool
     path: str

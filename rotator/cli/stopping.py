@@ -42,9 +42,11 @@ class Stop:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Let a signal interrupt what is done meanwhile."""
+        """Let a signal interrupt what is done meanwhile. Raises: ``KeyboardInterrupt``, also when it came before."""
         self.is_waiting = True
         try:
+            if self.signal:
+                raise KeyboardInterrupt
             yield
         finally:
             self.is_waiting = False

@@ -6,13 +6,14 @@ Nothing depends on it: PVE ends the old tokens by itself, and the next ``rotate 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import click
 
 from rotator.cli.running import rotate
-from rotator.cli.standing import look
+from rotator.cli.standing import Standing, look
 from rotator.cli.stopping import Stop
 from rotator.errors import ExitCode
 from rotator.fleet import Fleet
@@ -40,7 +41,7 @@ def wait(fleet: Fleet, credentials: Sequence[Credential], results: Sequence[Resu
     """
     latest = {result.credential: result for result in results}
     waited: set[str] = set()
-    while not stop.signal and (left := pending(fleet, credentials, latest, waited)):
+    while left := pending(fleet, credentials, latest, waited):
         try:
             with stop.waiting():
                 sleep(fleet, left)
@@ -60,27 +61,49 @@ def pending(
 ) -> list[Pending]:
     """List what is retiring and was not waited for yet, the next to end first."""
     well = [it for it in credentials if latest[it.name].exit_code is ExitCode.DONE and not it.paused]
+    standings = look(fleet, well)
+    for standing in standings:
+        if standing.survey.error:
+            latest[standing.credential.name] = blind(latest[standing.credential.name], standing)
     found = [
         Pending(standing.credential, token, token.expire + LATE - standing.now)
-        for standing in look(fleet, well)
+        for standing in standings
         for token in standing.retiring
-        if token.expire and standing.now and str(token.id) not in waited
+        if token.expire and standing.now and not standing.survey.error and str(token.id) not in waited
     ]
     return sorted(found, key=lambda it: it.left)
+
+
+def blind(before: Result, standing: Standing) -> Result:
+    """Make the result of a credential of which it is not known what is left to wait for."""
+    return replace(
+        before,
+        exit_code=ExitCode.FAILED,
+        reason=standing.reason,
+        message=f"rotated, but what is left to revoke cannot be seen: {standing.message}",
+        hint=standing.hint or "the old token ends by itself; `rotate due` deletes it then",
+        live=f"{before.token} is published" if before.token else "",
+    )
 
 
 def sleep(fleet: Fleet, left: Sequence[Pending]) -> None:
     """Wait for the next token to end."""
     first = left[0]
-    click.echo(f"waiting for {first.token.id}, which ends at {at(first.token.expire)}", err=True)
+    say(f"waiting for {first.token.id}, which ends at {at(first.token.expire)}")
     fleet.clock.sleep(max(first.left.total_seconds(), 0))
 
 
 def tell_left(left: Sequence[Pending]) -> None:
     """Say what will happen without us."""
-    click.echo("rotate: interrupted while waiting; the new tokens are published and work", err=True)
+    say("rotate: interrupted while waiting; the new tokens are published and work")
     for it in left:
-        click.echo(f"    {it.token.id} ends by itself at {at(it.token.expire)}; `rotate due` deletes it then", err=True)
+        say(f"    {it.token.id} ends by itself at {at(it.token.expire)}; `rotate due` deletes it then")
+
+
+def say(line: str) -> None:
+    """Write to stderr; that nobody reads there is no reason to stop."""
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def joined(before: Result, after: Result) -> Result:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from rotator.cli.main import rotate
 from rotator.testing.pve import SimulatedPve
+from tests.cli.shape import check_shape
 
 SECRET_VARIABLE = "ROTATE_TEST_OPERATOR"
 START = datetime(2026, 5, 9, 7, 30, tzinfo=UTC)
@@ -67,7 +68,7 @@ class Lab:
     operators: dict[str, Any] = field(default_factory=dict)
     credentials: list[dict[str, Any]] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def pve(self) -> SimulatedPve:
@@ -124,8 +125,12 @@ class Lab:
         return result
 
     def json(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        """Run a command with --json in this process and return what it printed."""
-        return json.loads(self.call(*arguments, "--json").stdout)
+        """Run a command with --json in this process and return what it printed, once its shape is found right."""
+        result = self.call(*arguments, "--json")
+        found = json.loads(result.stdout)
+        assert found["exit_code"] == result.exit_code
+        check_shape(found["command"], result.stdout, is_dry="--dry-run" in arguments)
+        return found
 
     def process(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - Popen's
         """Start a command as a process of its own."""
@@ -167,6 +172,11 @@ class Lab:
     def tokens(self, cluster: str = "one") -> list[str]:
         """List the names of the user's tokens without their random part."""
         return [name.rpartition("-")[0] or name for name in self.clusters[cluster].tokens(USER)]
+
+    def ends_after(self, token: str, **amount: float) -> bool:
+        """Say whether PVE ends a token so long after the start, give or take the whole seconds of its clock."""
+        shown = self.pve.token(token) or {}
+        return 0 <= int(str(shown["expire"])) - (START + timedelta(**amount)).timestamp() <= 1
 
     def lists(self) -> int:
         """Count the calls that list all users of a cluster."""

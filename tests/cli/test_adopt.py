@@ -1,0 +1,173 @@
+"""``rotate adopt``: tokens that somebody else made become ours, once somebody has agreed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.lab import USER, Lab, only
+
+
+@pytest.fixture
+def foreign(lab: Lab) -> str:
+    """Return a token that somebody else made and put into the record of ci."""
+    lab.add("ci", overlap="1h")
+    secret = lab.pve.add_token(USER, "hand", privsep=False, comment="made by \x1b[31mhand", expire=1800000000)
+    lab.plant("ci", f"{USER}!hand", secret)
+    return f"{USER}!hand"
+
+
+def test_dry_run_shows_the_token_and_what_would_be_done(lab: Lab, foreign: str) -> None:
+    """What PVE says of it, whether it works, the steps; nothing is changed."""
+    result = lab.call("adopt", "ci", "--dry-run")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[:4] == [
+        f"ci  would take over {foreign}",
+        f"    in file:{lab.folder}/ci.json",
+        "    logs in, expires 2027-01-15 08:00:00Z, may do all that its user may",
+        "    comment: made by  [31mhand",
+    ]
+    assert lines[-1] == f"    {len(lines) - 4}. retire {foreign}: PVE ends it 1h later"
+    assert lab.pve.tokens(USER) == ["hand"]
+
+
+def test_dry_run_tells_a_script_the_same(lab: Lab, foreign: str) -> None:
+    """As values."""
+    adopted = only(lab.json("adopt", "ci", "--dry-run")["results"])
+    assert adopted["found"] == {
+        "token": foreign,
+        "destination": f"file:{lab.folder}/ci.json",
+        "privsep": False,
+        "expires": "2027-01-15T08:00:00Z",
+        "comment": "made by \x1b[31mhand",
+        "works": True,
+    }
+    assert adopted["steps"][-1]["step"] == "retire"
+    assert adopted["run"] is None
+
+
+def test_yes_takes_over(lab: Lab, foreign: str) -> None:
+    """A token of ours takes its place, the old one works on for the overlap."""
+    old = lab.record("ci")
+    found = lab.json("adopt", "ci", "--yes")
+    assert found["exit_code"] == 0
+    assert only(found["results"])["run"]["done"] == ["forced"]
+    assert lab.record("ci")["token_id"].startswith(f"{USER}!ci-1-")
+    assert lab.works("ci")
+    assert lab.pve.accepts(foreign, old["token_secret"])
+    assert lab.ends_after(foreign, hours=1)
+
+
+def test_afterwards_the_configuration_needs_no_adopt(lab: Lab, foreign: str) -> None:
+    """It says so, and it is true: further runs revoke the old token and go on."""
+    assert "`adopt: true` is not needed" in lab.call("adopt", "ci", "--yes").stdout
+    lab.time.pass_by(hours=2)
+    assert only(lab.json("due")["results"])["done"] == ["overlap-passed"]
+    assert foreign not in lab.pve.tokens(USER)
+    assert lab.works("ci")
+
+
+def test_what_is_ours_already_is_left_alone(lab: Lab) -> None:
+    """A second adopt is no rotation."""
+    lab.add("ci")
+    lab.call("due")
+    before = lab.record("ci")
+    adopted = only(lab.json("adopt", "ci", "--yes")["results"])
+    assert (adopted["reason"], adopted["exit_code"], adopted["found"]) == ("nothing-to-adopt", 0, None)
+    assert "is ours already; nothing was done" in adopted["message"]
+    assert lab.record("ci") == before
+
+
+def test_an_empty_record_has_nothing_to_adopt(lab: Lab) -> None:
+    """It is not filled in passing: that is what other commands are for."""
+    lab.add("ci")
+    result = lab.call("adopt", "ci", "--yes")
+    assert result.exit_code == 0
+    assert "holds no token; `rotate now ci` issues the first" in result.stdout
+    assert lab.pve.tokens(USER) == []
+
+
+def test_a_token_that_pve_does_not_know_is_not_adopted(lab: Lab, foreign: str) -> None:
+    """There is nothing left to take over."""
+    lab.pve.delete_token(foreign)
+    result = lab.call("adopt", "ci", "--yes")
+    assert "which PVE does not know" in result.stdout
+    assert lab.pve.tokens(USER) == []
+
+
+def test_the_record_is_read_even_when_the_list_looks_well(lab: Lab) -> None:
+    """Somebody changed the record by hand after we had published: the list alone would say that all is well."""
+    lab.add("ci")
+    lab.call("due")
+    lab.plant("ci", f"{USER}!hand", lab.pve.add_token(USER, "hand", privsep=False))
+    assert only(lab.json("adopt", "ci", "--dry-run")["results"])["found"]["token"] == f"{USER}!hand"
+
+
+def test_a_token_of_another_user_is_not_taken(lab: Lab) -> None:
+    """The configuration is about somebody else: a person must look."""
+    lab.pve.add_user("other@pve")
+    lab.add("ci")
+    lab.plant("ci", "other@pve!hand", lab.pve.add_token("other@pve", "hand"))
+    found = lab.json("adopt", "ci", "--yes")
+    assert found["exit_code"] == 4
+    assert only(found["results"])["reason"] == "other-token"
+    assert lab.pve.tokens("other@pve") == ["hand"]
+
+
+def test_a_cluster_that_is_down_is_a_failure(lab: Lab, foreign: str) -> None:
+    """Nothing is known, nothing is done."""
+    assert foreign
+    lab.pve.nodes[0].down = True
+    found = lab.json("adopt", "ci", "--yes")
+    assert found["exit_code"] == 4
+    assert only(found["results"])["reason"] == "failed"
+
+
+def test_a_failed_take_over_says_what_is_live(lab: Lab, tmp_path: Path) -> None:
+    """The foreign token stays published; three lines as with every failure."""
+    lab.add("ci", privsep=True)
+    lab.plant("ci", f"{USER}!hand", lab.pve.add_token(USER, "hand", privsep=False))
+    result = lab.call("adopt", "ci", "--yes")
+    assert result.exit_code == 4
+    assert "    live now: svc@pve!hand is still published" in result.stdout
+    assert "not needed" not in result.stdout
+    assert tmp_path == lab.folder
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_without_anybody_to_ask_it_refuses(lab: Lab, foreign: str, more: tuple[str, ...]) -> None:
+    """A script says --yes, or it means nothing."""
+    result = lab.call("adopt", "ci", *more)
+    assert result.exit_code == 2
+    assert "nobody is there to be asked" in result.stderr
+    assert lab.pve.tokens(USER) == [foreign.removeprefix(f"{USER}!")]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", 2), ("n", 1)])
+def test_on_a_terminal_it_asks(lab: Lab, foreign: str, answer: str, left: int) -> None:
+    """It shows the token first, on stderr, and does what the answer says."""
+    ours, theirs = os.openpty()
+    with lab.process("adopt", "ci", stdin=theirs) as process:
+        os.write(ours, f"{answer}\n".encode())
+        out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    lab.look_at_secrets()
+    assert process.returncode == 0
+    assert f"would take over {foreign}" in err
+    assert "Take over? [y/N]: " in err
+    assert ("nothing was done" in out) is (answer == "n")
+    assert len(lab.pve.tokens(USER)) == left
+
+
+def test_a_pinned_token_that_is_in_no_record_is_shown(lab: Lab) -> None:
+    """Terraform made it under the name that the credential pins; only PVE knows it."""
+    lab.add("ci", strategy="regenerate")
+    lab.watch(lab.pve.add_token(USER, "ci", privsep=False))
+    adopted = only(lab.json("adopt", "ci", "--dry-run")["results"])
+    assert adopted["found"]["destination"] == ""
+    assert adopted["found"]["works"] is None
+    assert "    in no record" in lab.call("adopt", "ci", "--dry-run").stdout

@@ -1,0 +1,265 @@
+"""The ways out of the program, each in a real situation and as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from rotator.marker import Marker
+from rotator.testing.pve import Fault, Request
+from tests.cli.lab import START, USER, Lab
+from tests.cli.plugins import install
+
+
+@pytest.fixture
+def plugins(lab: Lab, tmp_path: Path, canary: str) -> Path:
+    """Put faulty backends on the path of the processes, and a secret where they come by it."""
+    lab.environ |= {"PYTHONPATH": str(install(tmp_path)), "ROTATE_TEST_CANARY": canary}
+    lab.extra["backends"] = {kind: {"type": kind} for kind in ("broken", "forgetful", "full")}
+    return tmp_path
+
+
+def test_0_when_all_is_done(lab: Lab) -> None:
+    """And again when nothing is to do."""
+    lab.add("ci")
+    assert lab.run("due")[0] == 0
+    assert lab.run("due")[0] == 0
+    assert lab.works("ci")
+
+
+def test_1_for_a_bug_with_its_place_and_without_its_words(lab: Lab, plugins: Path, canary: str) -> None:
+    """An exception that nobody expected holds a secret: it is named by its type and place alone."""
+    lab.add("ci", destination={"backend": "broken", "path": str(plugins / "ci.json")})
+    code, out, err = lab.run("due")
+    assert (code, out) == (1, "")
+    assert "this is a bug: KeyError at rotate_test_plugins.py:" in err
+    assert "run it again with --verbose" in err
+    assert canary not in err
+    assert "Traceback" not in err
+
+
+def test_1_with_verbose_says_the_way_there(lab: Lab, plugins: Path, canary: str) -> None:
+    """Every frame, no value."""
+    lab.add("ci", destination={"backend": "broken", "path": str(plugins / "ci.json")})
+    code, _, err = lab.run("due", "--verbose")
+    assert code == 1
+    assert "KeyError, called from:" in err
+    assert "in observe" in err
+    assert canary not in err
+
+
+def test_2_for_a_wrong_usage(lab: Lab) -> None:
+    """Nothing on stdout."""
+    lab.add("ci")
+    code, out, err = lab.run("now")
+    assert (code, out) == (2, "")
+    assert "which? give names, or --all" in err
+
+
+def test_3_for_a_wrong_configuration(lab: Lab) -> None:
+    """Told before anybody is contacted."""
+    lab.add("ci", user="nobody")
+    assert lab.run("due")[0] == 3
+    assert lab.pve.calls == []
+
+
+def test_3_when_the_operator_cannot_be_read(lab: Lab) -> None:
+    """The configuration names a place that holds no operator: no credential of the cluster is a success."""
+    lab.operators["one"] = {"backend": "file", "path": str(lab.folder / "operator.json")}
+    lab.add("ci")
+    code, out, _ = lab.run("due")
+    assert code == 3
+    assert f"file:{lab.folder}/operator.json does not hold the operator of cluster one: no token" in out
+    assert "    do: store a token of the operator there" in out
+
+
+def test_4_when_a_credential_failed_and_consumers_are_unaffected(lab: Lab, plugins: Path) -> None:
+    """The store is full; what was issued is deleted again."""
+    lab.add("ci", destination={"backend": "full", "path": str(plugins / "ci.json")})
+    code, out, _ = lab.run("due")
+    assert code == 4
+    assert out.splitlines()[:3] == [
+        f"ci  failed (publish)  {plugins}/ci.json is not writable",
+        "    live now: no token of this credential is published",
+        "    do: make room",
+    ]
+    assert lab.pve.tokens(USER) == []
+
+
+def test_5_when_a_published_record_does_not_work(lab: Lab, plugins: Path) -> None:
+    """The store gives back something else than was written, and there is nothing to put back."""
+    (plugins / "damage").touch()
+    lab.add("ci", destination={"backend": "forgetful", "path": str(plugins / "ci.json")})
+    code, out, _ = lab.run("due")
+    assert code == 5
+    assert out.startswith("ci  failed (confirm)  ")
+    assert lab.run("verify")[0] == 5
+
+
+def test_6_when_somebody_else_is_at_it(lab: Lab) -> None:
+    """Nothing is wrong."""
+    lab.add("ci")
+    lab.run("due")
+    marker = Marker("lab", "ci", "0123456789ab", START, "ci-1-aaaaa")
+    lab.watch(lab.pve.add_token(USER, "ci-2-bbbbb", comment=marker.comment()))
+    assert lab.run("due")[0] == 6
+
+
+def test_the_gravest_counts(lab: Lab, plugins: Path) -> None:
+    """One credential is well, one failed, one record does not work: 5."""
+    (plugins / "damage").touch()
+    lab.add("well")
+    lab.add("full", destination={"backend": "full", "path": str(plugins / "full.json")})
+    assert lab.run("due")[0] == 4
+    lab.add("bad", destination={"backend": "forgetful", "path": str(plugins / "bad.json")})
+    assert lab.run("due")[0] == 5
+
+
+class Gate:
+    """Holds back the first change of a cluster until a test lets it go."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = Event(), Event()
+
+    def __call__(self, request: Request) -> Fault | None:
+        """Wait at a change."""
+        if request.method == "POST":
+            self.reached.set()
+            self.open.wait(30)
+        return None
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """Read stderr until a word is there, or for half a minute."""
+    assert process.stderr
+    text = ""
+    while word not in text and select.select([process.stderr], [], [], 30)[0]:
+        more = os.read(process.stderr.fileno(), 65536).decode()
+        if not more:
+            break
+        text += more
+    return text
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_a_run_finish_what_is_under_way_and_begin_no_more(
+    lab: Lab, number: signal.Signals, code: int
+) -> None:
+    """The credential at work is rotated, the next is not begun, and each is told."""
+    lab.add("ci")
+    lab.add("backup")
+    gate = lab.pve.intercept = Gate()
+    with lab.process("due", "--parallel", "1", "--json") as process:
+        assert gate.reached.wait(30)
+        process.send_signal(number)
+        said = read_until(process, "once more")
+        gate.open.set()
+        out, _ = process.communicate(timeout=60)
+    lab.look_at_secrets()
+    assert "finishing what is under way, beginning nothing more" in said
+    assert process.returncode == code
+    found = json.loads(out)
+    assert found["exit_code"] == code
+    assert [it["reason"] for it in found["results"]] == ["up-to-date", "interrupted"]
+    assert lab.works("ci")
+    assert lab.tokens() == ["ci-1"]
+
+
+def test_a_second_signal_ends_a_run_at_once(lab: Lab) -> None:
+    """Even though a call is not answered; what is left behind is cleaned up by a later run."""
+    lab.add("ci")
+    lab.add("other", every="7d")
+    gate = lab.pve.intercept = Gate()
+    with lab.process("due") as process:
+        assert gate.reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        read_until(process, "once more")
+        process.send_signal(signal.SIGINT)
+        said = read_until(process, "what is published works")
+        assert process.wait(30) == 130
+        gate.open.set()
+    assert "`rotate due` finishes or cleans up what was under way" in said
+
+
+def test_a_signal_ends_a_look_at_once(lab: Lab) -> None:
+    """There is nothing to finish."""
+    lab.add("ci")
+    reached, leave = Event(), Event()
+
+    def hold(_request: Request) -> Fault | None:
+        reached.set()
+        leave.wait(30)
+        return None
+
+    lab.pve.intercept = hold
+    with lab.process("status") as process:
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        said = read_until(process, "nothing was changed")
+        assert process.wait(30) == 130
+        leave.set()
+    assert said == "rotate: interrupted; nothing was changed\n"
+
+
+def test_a_reader_who_goes_away_is_no_bug(lab: Lab) -> None:
+    """`rotate config schema | head -1` says nothing more than its line."""
+    with lab.process("config", "schema") as process:
+        assert process.stdout
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, "")
+
+
+def test_nobody_to_hear_the_progress_does_not_stop_a_rotation(lab: Lab) -> None:
+    """Stderr is closed at the other end: the rotation goes on and ends well."""
+    lab.add("ci")
+    read, write = os.pipe()
+    os.close(read)
+    with lab.process("due", stderr=write) as process:
+        os.close(write)
+        process.communicate(timeout=60)
+    lab.look_at_secrets()
+    assert process.returncode == 0
+    assert lab.works("ci")
+
+
+def on_a_terminal(lab: Lab, *arguments: str) -> str:
+    """Run a command whose stdout is a terminal and return what it showed."""
+    ours, theirs = os.openpty()
+    with lab.process(*arguments, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while select.select([ours], [], [], 30)[0]:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # how a terminal says that nobody writes to it any more
+                break
+        process.communicate(timeout=60)
+    os.close(ours)
+    return shown.decode()
+
+
+def test_a_table_is_drawn_on_a_terminal(lab: Lab) -> None:
+    """With a bold head; the same cells as elsewhere."""
+    lab.add("ci")
+    lab.run("due")
+    lab.environ |= {"TERM": "xterm"}
+    shown = on_a_terminal(lab, "status")
+    assert "\x1b[1m" in shown
+    assert lab.record("ci")["token_id"] in shown
+
+
+def test_no_color_is_respected(lab: Lab) -> None:
+    """Whoever sets NO_COLOR gets text and no colours."""
+    lab.add("ci")
+    lab.run("due")
+    lab.environ |= {"TERM": "xterm", "NO_COLOR": "1"}
+    assert "\x1b[3" not in on_a_terminal(lab, "status")
