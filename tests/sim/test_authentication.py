@@ -231,6 +231,14 @@ def test_a_ticket_is_as_good_as_the_password(world: World) -> None:
     assert other.status_code == 401
 
 
+@pytest.mark.parametrize(
+    "garbage", ["garbage", "PVE:x", "PVE:svc@pve:00000000:x:AAAA", "XYZ:svc@pve:00000000::AAAA", "::::"]
+)
+def test_what_is_no_ticket_is_refused(world: World, garbage: str) -> None:
+    """Whatever it looks like (measured for a word and for a broken signature)."""
+    assert_refused(world.ask("GET", "/version", {"Cookie": f"PVEAuthCookie={garbage}"}))
+
+
 def test_a_forged_ticket_is_refused(world: World) -> None:
     """The signature of a ticket covers its user."""
     ticket = world.ask("POST", "/access/ticket", form={"username": "svc@pve", "password": PASSWORD}).json()["data"]

@@ -106,6 +106,7 @@ def test_the_owner_of_an_object_may_hand_out_what_it_has(world: World) -> None:
     owner = world.ticket("svc@pve")
     assert put_acl(world, owner, path="/vms", tokens="svc@pve!t1", roles="PVEVMUser").status_code == 403
     assert put_acl(world, owner, path="/vms/100", tokens="svc@pve!t1", roles="PVEVMUser").status_code == 200
+    assert put_acl(world, owner, path="/vms/100", tokens="svc@pve!t1", roles="PVEVMAdmin").status_code == 200
     said = {
         role: put_acl(world, owner, path="/vms/100", tokens="svc@pve!t1", roles=role).json()["message"]
         for role in ("Administrator", "NoAccess")

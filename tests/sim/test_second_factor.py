@@ -119,6 +119,7 @@ def test_factors_are_set_up_through_the_api(world: World) -> None:
         ("totp-1", "totp", "phone"),
         ("recovery", "recovery", ""),
     ]
+    assert [row["userid"] for row in world.ask("GET", "/access/tfa", ticket).json()["data"]] == ["plain@pve"]
     spare = f"recovery:{made['recovery'][1].partition(': ')[2]}"
     first = f"recovery:{made['recovery'][0].partition(': ')[2]}"
     assert login(world, username="plain@pve", otp=first)

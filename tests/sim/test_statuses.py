@@ -277,4 +277,5 @@ def test_answers_are_json_in_utf_8(world: World) -> None:
     world.create(world.admin, "cu", comment="ü→:x\nsecond line")
     answer = world.ask("GET", f"{TOKENS}/cu", world.admin)
     assert answer.headers["Content-Type"] == "application/json;charset=UTF-8"
+    assert "ü→:x".encode() in answer.content
     assert json.loads(answer.content.decode())["data"]["comment"] == "ü→:x\nsecond line"
