@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from rotator.errors import ConfigError, OutcomeUnknownError, RefusedError, UnavailableError, UnreachableError
 from rotator.proxmox_tls import TlsTrust
-from rotator.proxmox_wire import Endpoint
+from rotator.proxmox_wire import Endpoint, NotAnsweredError, NotConnectedError
 
 T = TypeVar("T")
 
@@ -76,7 +76,8 @@ class Endpoints:
             self.answered = None
 
     def _nobody(self, failures: Sequence[UnavailableError]) -> UnavailableError:
-        if len(failures) == 1:
-            return UnreachableError(failures[0].message, hint=failures[0].hint)
+        """Say it in one error; only where nobody answered at all is the rest of the cluster's work given up."""
         every = "; ".join(str(failure) for failure in failures)
-        return UnreachableError(f"no endpoint of cluster {self._cluster} answers: {every}", hint=failures[0].hint)
+        message = every if len(failures) == 1 else f"no endpoint of cluster {self._cluster} answers: {every}"
+        silent = all(isinstance(failure, (NotConnectedError, NotAnsweredError)) for failure in failures)
+        return (UnreachableError if silent else UnavailableError)(message, hint=failures[0].hint)

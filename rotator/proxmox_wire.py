@@ -38,6 +38,10 @@ class NotConnectedError(UnavailableError):
     """No connection came about: nothing was sent, so that a change may go to another endpoint."""
 
 
+class NotAnsweredError(UnavailableError):
+    """A read was sent, and no whole answer came in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is sent for a call."""
@@ -161,9 +165,11 @@ class Endpoint:
 
     def broken(self, error: Exception, call: Call) -> RotatorError:
         """Name what is known when a request was sent and its answer did not come whole."""
-        if isinstance(error, TimeoutError):
-            return silence(call, f"{call}: no whole answer within {self._read_timeout:g} s")
-        return silence(call, f"{call}: the connection broke before the answer was whole ({type(error).__name__})")
+        too_late = isinstance(error, TimeoutError)
+        broke = f"the connection broke before the answer was whole ({type(error).__name__})"
+        what = f"no whole answer within {self._read_timeout:g} s" if too_late else broke
+        known = silence(call, f"{call}: {what}")
+        return NotAnsweredError(known.message, hint=known.hint) if isinstance(known, UnavailableError) else known
 
 
 def _socket(connection: http.client.HTTPSConnection) -> Any:  # noqa: ANN401 - http.client types it as a plain socket or None

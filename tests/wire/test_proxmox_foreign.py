@@ -12,10 +12,10 @@ from datetime import timedelta
 import proxmoxer.core
 import pytest
 
-from rotator.errors import OutcomeUnknownError, RotatorError, UnavailableError
+from rotator.errors import OutcomeUnknownError, RotatorError
 from rotator.proxmox import TlsTrust
 from rotator.proxmox_answer import LOGIN, Call, read, refusal
-from rotator.proxmox_wire import FOREIGN, Endpoint, NotConnectedError
+from rotator.proxmox_wire import FOREIGN, Endpoint, NotAnsweredError, NotConnectedError
 
 READ = Call("lab", "pve1:8006", "GET", "/version", "the operator")
 CHANGE = Call("lab", "pve1:8006", "POST", "/access/users/a@pve/token/x", "the operator")
@@ -64,7 +64,7 @@ def test_each_has_a_translation_before_and_after_sending(name: str) -> None:
     assert isinstance(unreached, NotConnectedError)
     assert unreached.hint
     assert type(ENDPOINT.broken(error, CHANGE)) is OutcomeUnknownError
-    assert type(ENDPOINT.broken(error, READ)) is UnavailableError
+    assert type(ENDPOINT.broken(error, READ)) is NotAnsweredError
 
 
 def test_what_proxmoxer_defines_is_known() -> None:
@@ -87,7 +87,7 @@ def test_every_status_has_a_translation(status: int, call: Call) -> None:
 def test_a_login_is_no_change() -> None:
     """Nothing at PVE is different after a login that got no answer."""
     login = Call("lab", "pve1:8006", "POST", LOGIN, "admin@pve")
-    assert type(ENDPOINT.broken(TimeoutError(), login)) is UnavailableError
+    assert type(ENDPOINT.broken(TimeoutError(), login)) is NotAnsweredError
 
 
 def test_an_unreadable_body_leaves_no_trace_of_itself() -> None:

@@ -167,6 +167,14 @@ def test_all_endpoints_down_names_them_all(lab: Lab) -> None:
     assert "8006" in caught.value.hint
 
 
+def test_one_odd_answer_is_no_sign_that_the_cluster_is_gone(lab: Lab) -> None:
+    """Whoever answers with a 500 is alive; only silence everywhere ends the work on a cluster."""
+    lab.pve.intercept = faulty(AnswerInstead(500, "boom"))
+    with pytest.raises(UnavailableError) as caught:
+        lab.cluster().users()
+    assert not isinstance(caught.value, UnreachableError)
+
+
 def test_one_endpoint_that_is_asked_for_is_not_replaced_by_another(lab: Lab) -> None:
     """A look at one node fails when that node does not answer."""
     lab.pve.nodes[0].down = True
