@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rotator import windows
+from rotator.durations import spell_duration
 from rotator.marker import Name
 from rotator.model import (
     Credential,
@@ -27,7 +28,7 @@ from rotator.model import (
     Unread,
     UserState,
 )
-from rotator.view import MARGIN, View, at, due_at, own_marker, spell
+from rotator.view import MARGIN, View, at, due_at, own_marker
 
 MOST_ORPHANS = 3
 
@@ -277,7 +278,7 @@ def older_than_interval(view: View) -> Finding | None:
     if view.marker is None or view.now < due_at(view.credential, view.marker.issued):
         return None
     return Finding(
-        Reason.DUE, f"issued at {at(view.marker.issued)}, to be replaced every {spell(view.credential.every)}"
+        Reason.DUE, f"issued at {at(view.marker.issued)}, to be replaced every {spell_duration(view.credential.every)}"
     )
 
 

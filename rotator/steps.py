@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rotator.durations import spell_duration
 from rotator.model import Credential, Grant, TokenId
-from rotator.view import spell
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Retire:
 
     def told(self, _credential: Credential) -> str:
         """Put it into words."""
-        return f"retire {self.token}: PVE ends it {spell(self.overlap)} later"
+        return f"retire {self.token}: PVE ends it {spell_duration(self.overlap)} later"
 
 
 @dataclass(frozen=True, slots=True)

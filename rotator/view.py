@@ -205,12 +205,3 @@ def expiring_at(credential: Credential, issued: datetime | None, expire: datetim
 def at(when: datetime | None) -> str:
     """Write a time for people."""
     return "never" if when is None else when.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def spell(duration: timedelta) -> str:
-    """Write a duration the way the configuration does: ``1d12h``."""
-    left, parts = int(duration.total_seconds()), []
-    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, seconds)
-        parts += [f"{count}{unit}"] if count else []
-    return "".join(parts) or "0s"

@@ -27,11 +27,11 @@ from rotator.cli.invocation import complaint
 from rotator.cli.output import Report, write
 from rotator.cli.stopping import Handler, handling
 from rotator.clock import SystemClock
+from rotator.durations import spell_duration
 from rotator.errors import RotatorError
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Secret, Token, TokenId
 from rotator.testing.consumer import Consumer
 from rotator.testing.pve import SimulatedPve
-from rotator.view import spell
 
 NODES = 2
 OVERLAP = timedelta(seconds=3)
@@ -199,7 +199,7 @@ def write_config(folder: Path, pve: SimulatedPve, operator: Token, record: Path,
         "cluster": "lab",
         "user": USER,
         "every": "30d",
-        "overlap": spell(overlap),
+        "overlap": spell_duration(overlap),
         "destination": {"path": str(record)},
     }
     content = {"version": 1, "owner": "demo", "clusters": {"lab": cluster}, "credentials": [credential]}

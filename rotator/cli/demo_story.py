@@ -17,10 +17,10 @@ from rotator.cli.demo_page import Page
 from rotator.cli.progress import brief, progress
 from rotator.clock import Clock
 from rotator.config import Settings, load
+from rotator.durations import spell_duration
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Request, Secret, Token, TokenId
 from rotator.registry import find
 from rotator.rotate import Result
-from rotator.view import spell
 from rotator.wiring import open_fleet
 
 OURS = {TOKEN_ID_KEY, TOKEN_SECRET_KEY}
@@ -92,7 +92,7 @@ class Story:
                 ("token", f"{self.seen[0].id}, made by hand, valid for ever"),
                 ("file", f"{scene.record}, which holds it for its consumers"),
                 ("consumers", "a busy one that reads the file before each login, and a stale one"),
-                ("", f"that reads it again only every {spell(scene.overlap)}; both log in all the time"),
+                ("", f"that reads it again only every {spell_duration(scene.overlap)}; both log in all the time"),
             ]
         )
         self.page.say("And all that rotate needs to know:")
@@ -135,7 +135,7 @@ class Story:
         if not result.exit_code:
             self.page.say(
                 f"After {brief(took)} {current.id} has replaced {replaced.id}, which lives for "
-                f"{spell(self.scene.overlap)} more, for those who still use it. {self.counted()}."
+                f"{spell_duration(self.scene.overlap)} more, for those who still use it. {self.counted()}."
             )
         return not result.exit_code
 

@@ -13,12 +13,12 @@ from rotator.cli.output import NOTHING, Report, Table, block, without_empty
 from rotator.cli.planning import plan_of
 from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
+from rotator.durations import spell_duration
 from rotator.errors import RotatorError
 from rotator.fleet import gravest, in_lanes
 from rotator.model import Credential
 from rotator.policy import Reason
 from rotator.verify_stored import Proof, prove
-from rotator.view import spell
 
 QUIET = frozenset({Reason.UP_TO_DATE, Reason.PAUSED})
 
@@ -113,7 +113,7 @@ def coarse(seconds: int | None) -> str:
     if seconds is None:
         return NOTHING
     unit = 86400 if seconds >= 7 * 86400 else 3600 if seconds >= 3600 else 60 if seconds >= 60 else 1  # noqa: PLR2004 - units of time
-    return spell(timedelta(seconds=seconds - seconds % unit))
+    return spell_duration(timedelta(seconds=seconds - seconds % unit))
 
 
 def is_remarkable(it: Stands) -> bool:

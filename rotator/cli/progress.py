@@ -14,8 +14,8 @@ from datetime import timedelta
 from threading import Lock
 from typing import TextIO, cast
 
+from rotator.durations import spell_duration
 from rotator.events import Event, Listener, Outcome
-from rotator.view import spell
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -104,7 +104,7 @@ def brief(duration: timedelta) -> str:
         return ""
     if duration < timedelta(seconds=1):
         return f"{duration // MILLISECOND} ms" if duration >= MILLISECOND else "<1 ms"
-    return f"{duration.total_seconds():.1f} s" if duration < timedelta(minutes=1) else spell(duration)
+    return f"{duration.total_seconds():.1f} s" if duration < timedelta(minutes=1) else spell_duration(duration)
 
 
 def printable(text: str) -> str:
