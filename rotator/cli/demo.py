@@ -96,10 +96,10 @@ def conclude(page: Page, judged: list[Claim]) -> None:
     page.chapter("Your turn")
     page.rows(
         [
-            ("rotate init", "set up a group, a role and an operator on your PVE, and a configuration"),
+            ("README.md", "how to set up an operator on your PVE, and a first configuration"),
+            ("rotate config check", "every mistake in it at once"),
             ("rotate plan", "see what would be done, changing nothing"),
-            ("rotate now NAME", "rotate one token now"),
-            ("rotate serve", "rotate all of them on time"),
+            ("rotate due", "rotate what is due; for cron, a timer or a CronJob"),
         ]
     )
 
