@@ -149,14 +149,21 @@ class Verified(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Shape):
-    """A token that somebody else made, as PVE tells of it; ``works`` is null when nobody answered."""
+    """A token that somebody else made, as PVE tells of it.
+
+    ``destination`` is where it was found; "": at PVE only, under the name that the credential pins. ``exists`` is false
+    when PVE does not know it (any more). ``works`` tells whether it logs in; null when that was not tried or nobody
+    answered. ``stays`` is true for a token that only a mirror holds: no rotation retires it.
+    """
 
     token: str
     destination: str
+    exists: bool
     privsep: bool
     expires: datetime | None
     comment: str
     works: bool | None
+    stays: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

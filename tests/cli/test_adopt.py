@@ -44,6 +44,8 @@ def test_dry_run_tells_a_script_the_same(lab: Lab, foreign: str) -> None:
         "expires": "2027-01-15T08:00:00Z",
         "comment": "made by \x1b[31mhand",
         "works": True,
+        "exists": True,
+        "stays": False,
     }
     assert adopted["steps"][-1]["step"] == "retire"
     assert adopted["run"] is None
@@ -90,12 +92,34 @@ def test_an_empty_record_has_nothing_to_adopt(lab: Lab) -> None:
     assert lab.pve.tokens(USER) == []
 
 
-def test_a_token_that_pve_does_not_know_is_not_adopted(lab: Lab, foreign: str) -> None:
-    """There is nothing left to take over."""
+def test_a_foreign_token_that_is_gone_is_replaced(lab: Lab, foreign: str) -> None:
+    """`rotate due` refuses such a record and names this command, so this command must be the way out."""
     lab.pve.delete_token(foreign)
-    result = lab.call("adopt", "ci", "--yes")
-    assert "which PVE does not know" in result.stdout
-    assert lab.pve.tokens(USER) == []
+    assert lab.call("due").exit_code == 4
+    shown = only(lab.json("adopt", "ci", "--dry-run")["results"])
+    assert (shown["found"]["exists"], shown["found"]["works"]) == (False, None)
+    assert "    PVE does not know it" in lab.call("adopt", "ci", "--dry-run").stdout
+    assert lab.call("adopt", "ci", "--yes").exit_code == 0
+    assert lab.works("ci")
+    assert lab.call("due").exit_code == 0
+
+
+def test_a_foreign_token_in_a_mirror_is_replaced_and_stays_valid(lab: Lab) -> None:
+    """The refusal of `rotate due` is about the mirror; nobody asked to end a token that no primary held."""
+    mirror = lab.folder / "other.json"
+    lab.add("ci")
+    lab.call("due")
+    lab.plant("other", f"{USER}!hand", lab.pve.add_token(USER, "hand", privsep=False))
+    del lab.credentials[0]["destination"]
+    lab.credentials[0]["destinations"] = [{"path": str(lab.folder / "ci.json")}, {"path": str(mirror)}]
+    lab.write()
+    assert lab.call("now", "ci").exit_code == 4
+    shown = only(lab.json("adopt", "ci", "--dry-run")["results"])["found"]
+    assert (shown["destination"], shown["stays"]) == (f"file:{mirror}", True)
+    assert "    it stays valid: a mirror alone held it" in lab.call("adopt", "ci", "--dry-run").stdout
+    assert lab.call("adopt", "ci", "--yes").exit_code == 0
+    assert "hand" in lab.pve.tokens(USER)
+    assert lab.record("other") == lab.record("ci")
 
 
 def test_the_record_is_read_even_when_the_list_looks_well(lab: Lab) -> None:
@@ -171,3 +195,14 @@ def test_a_pinned_token_that_is_in_no_record_is_shown(lab: Lab) -> None:
     assert adopted["found"]["destination"] == ""
     assert adopted["found"]["works"] is None
     assert "    in no record" in lab.call("adopt", "ci", "--dry-run").stdout
+
+
+def test_a_pinned_token_is_taken_over_in_place(lab: Lab) -> None:
+    """Its name stays, its secret becomes ours, and the next run has nothing to adopt."""
+    lab.add("ci", strategy="regenerate")
+    lab.watch(lab.pve.add_token(USER, "ci", privsep=False))
+    assert lab.call("due").exit_code == 4
+    assert lab.call("adopt", "ci", "--yes").exit_code == 0
+    assert lab.record("ci")["token_id"] == f"{USER}!ci"
+    assert lab.works("ci")
+    assert lab.call("due").exit_code == 0

@@ -10,8 +10,11 @@ import subprocess
 from pathlib import Path
 from threading import Event
 
+import click
 import pytest
 
+from rotator.cli.main import told
+from rotator.errors import UnavailableError
 from rotator.marker import Marker
 from rotator.testing.pve import Fault, Request
 from tests.cli.lab import START, USER, Lab
@@ -120,6 +123,19 @@ def test_the_gravest_counts(lab: Lab, plugins: Path) -> None:
     assert lab.run("due")[0] == 4
     lab.add("bad", destination={"backend": "forgetful", "path": str(plugins / "bad.json")})
     assert lab.run("due")[0] == 5
+
+
+def test_an_error_of_ours_from_any_command_has_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that reports nothing by itself still says what failed and what to do."""
+    assert told(UnavailableError("nobody answers", hint="look at the cable"), verbose=False) == 4
+    assert capsys.readouterr().err == "rotate: nobody answers\n    do: look at the cable\n"
+
+
+def test_what_click_says_of_the_world_is_a_failure_and_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own exit code for that would be 1."""
+    assert told(click.FileError("x", "not there"), verbose=False) == 4
+    assert told(click.BadParameter("not that"), verbose=False) == 2
+    assert "not there" in capsys.readouterr().err
 
 
 class Gate:
