@@ -14,6 +14,7 @@ from typing import Any
 
 from rotator.act import Ports
 from rotator.backend import Backend
+from rotator.durations import spell_duration
 from rotator.errors import UnavailableError
 from rotator.events import Event
 from rotator.fleet import Fleet
@@ -26,7 +27,6 @@ from rotator.testing import exchange, faulty_backend
 from rotator.testing.faulty_backend import Before, FaultyBackend, Operation
 from rotator.testing.pve import SimulatedPve
 from rotator.testing.state import Holder, State
-from rotator.view import spell
 from rotator_backends.file import FileBackend
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -268,6 +268,17 @@ class World:
         """Take an entry of a user out of the access control list."""
         self.pve.cluster.plant(lambda state: state.without_grant(path, Holder("user", user), role))
 
+    def wipe(self) -> None:
+        """Begin again: no record, no token, no fault, nobody who looks on but the canary."""
+        for name in self.tokens():
+            self.pve.delete_token(f"{self.userid}!{name}")
+        for path in self.folder.glob("*.json"):
+            path.unlink()
+        self.traffic.planned.clear()
+        del self.traffic.watchers[1:]
+        self.spoil()
+        self.forget()
+
     # what is seen
 
     def read(self, name: str = "ci.json") -> Mapping[str, Any]:
@@ -309,7 +320,13 @@ class World:
         kind = "hand-made" if marker is None else "marked" if marker.published else "unmarked"
         expire = int(str(state["expire"]))
         left = timedelta(minutes=round((expire - self.pve.now()) / 60))
-        return kind if not expire else f"{kind}, over" if expire < self.pve.now() else f"{kind}, ends in {spell(left)}"
+        return (
+            kind
+            if not expire
+            else f"{kind}, over"
+            if expire < self.pve.now()
+            else f"{kind}, ends in {spell_duration(left)}"
+        )
 
     def comment(self, wanted: str) -> str:
         """Tell the comment of the token with that name, without its random part."""
