@@ -15,9 +15,9 @@ from rotator.cli.output import INDENT, Report, block
 from rotator.cli.planning import steps_of
 from rotator.cli.running import FailedSteps, ran_of
 from rotator.cli.shapes import Adopted, Found
-from rotator.cli.stopping import Stop, stopping
+from rotator.cli.stopping import stopping
 from rotator.errors import ExitCode
-from rotator.fleet import Fleet, gravest, in_lanes
+from rotator.fleet import gravest, in_lanes
 from rotator.rotate import Result
 from rotator.view import at
 
@@ -40,7 +40,7 @@ def adopt(asked: Invocation, *, names: Sequence[str], dry_run: bool, yes: bool) 
     with stopping() as stop, asked.fleet(failures) as fleet:
         candidates = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))
         is_meant = not dry_run and any(it.is_open for it in candidates) and agreed(asked, candidates, yes=yes)
-        results = take_over(fleet, candidates, stop) if is_meant else {}
+        results = take_over(running.Runner(fleet, stop, asked.verbose), candidates) if is_meant else {}
     adopted = [adopted_of(it, results.get(it.credential.name), failures) for it in candidates]
     code = stop.exit_code if stop.signal else gravest(ExitCode(it.exit_code) for it in adopted)
     return Report(adopted, [told(it, dry_run=dry_run) for it in adopted], code)
@@ -58,10 +58,10 @@ def agreed(asked: Invocation, candidates: Sequence[Candidate], *, yes: bool) -> 
     return click.confirm("Take over?", err=True)
 
 
-def take_over(fleet: Fleet, candidates: Sequence[Candidate], stop: Stop) -> dict[str, Result]:
+def take_over(runner: running.Runner, candidates: Sequence[Candidate]) -> dict[str, Result]:
     """Rotate what is to be taken over."""
     wanted = [it.credential for it in candidates if it.is_open]
-    return {result.credential: result for result in running.rotate(fleet, wanted, TAKE_OVER, stop)}
+    return {result.credential: result for result in runner.rotate(wanted, TAKE_OVER)}
 
 
 def adopted_of(candidate: Candidate, result: Result | None, failures: FailedSteps) -> Adopted:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import click
@@ -114,7 +112,9 @@ def told(error: BaseException, *, verbose: bool) -> int:
             click.echo(f"rotate: {error}" + (f"\n    do: {error.hint}" if error.hint else ""), err=True)
             code = error.exit_code
         case _:
-            click.echo("\n".join(bug(error, verbose=verbose)), err=True)
+            from rotator.cli.bugs import told_of  # noqa: PLC0415 - who only wants help has none
+
+            click.echo("\n".join(told_of(error, verbose=verbose)), err=True)
             code = ExitCode.BUG
     return code
 
@@ -132,27 +132,6 @@ def without_reader() -> int:
     """Let nothing more be written to a pipe that nobody reads, not even when the interpreter ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return NO_READER
-
-
-def bug(error: BaseException, *, verbose: bool) -> Iterator[str]:
-    """Say where something went wrong that we did not think of: no message and no values, they might be secret."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else "nowhere"
-    yield f"rotate: this is a bug: {type(error).__name__} at {place}"
-    yield "    live now: not known here; `rotate status` and `rotate verify` tell"
-    yield f"    do: {'report it with what it printed' if verbose else 'run it again with --verbose, and report it'}"
-    if verbose:
-        yield from traced(error)
-
-
-def traced(error: BaseException) -> Iterator[str]:
-    """Yield the frames of an error and of those that led to it, without messages and locals."""
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before:
-        yield from traced(before)
-    yield f"{type(error).__name__}, called from:"
-    for frame in traceback.extract_tb(error.__traceback__):
-        yield f"    {frame.filename}:{frame.lineno} in {frame.name}"
 
 
 @click.group(cls=Rotate, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
 
+import click
+
+from rotator.cli import bugs
 from rotator.cli.output import Report, block
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
@@ -35,13 +40,43 @@ class FailedSteps:
         return self._steps.get((result.credential, result.message), "")
 
 
-def rotate(fleet: Fleet, credentials: Sequence[Credential], request: Request, stop: Stop) -> list[Result]:
-    """Rotate as ``rotator.fleet.rotate`` does, but begin nothing more once it is asked to stop."""
+@dataclass(frozen=True)
+class Runner:
+    """Rotates as ``rotator.fleet.rotate`` does, but begins nothing more once it is asked to stop.
 
-    def work(lane: Lane, credential: Credential) -> Result:
-        return not_begun(credential) if stop.signal else lane.rotate(credential, request)
+    A bug met at one credential, above all in somebody's backend, does not take the others and their results with it.
+    """
 
-    return in_lanes(fleet, credentials, work, failed)
+    fleet: Fleet
+    stop: Stop
+    verbose: bool = False
+
+    def rotate(self, credentials: Sequence[Credential], request: Request) -> list[Result]:
+        """Do what is to do. A failure is a result, and so is a bug."""
+
+        def work(lane: Lane, credential: Credential) -> Result:
+            if self.stop.signal:
+                return not_begun(credential)
+            try:
+                return lane.rotate(credential, request)
+            except Exception as error:  # noqa: BLE001 - it ends this credential's run; its type and place are reported
+                return self.bug(credential, error)
+
+        return in_lanes(self.fleet, credentials, work, failed)
+
+    def bug(self, credential: Credential, error: Exception) -> Result:
+        """Make the result of a credential at which a bug came up."""
+        if self.verbose:
+            say("\n".join(bugs.traced(error)))
+        hint = bugs.REPORT if self.verbose else bugs.AGAIN
+        about = (credential.name, credential.cluster, ExitCode.BUG, "bug", bugs.named(error))
+        return Result(*about, hint=hint, live=bugs.LIVE)
+
+
+def say(text: str) -> None:
+    """Write to stderr; that nobody reads there is no reason to stop."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def not_begun(credential: Credential) -> Result:

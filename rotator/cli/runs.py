@@ -113,7 +113,8 @@ def run(
     """Rotate, and stay for the overlap if asked to."""
     failures = running.FailedSteps()
     with stopping() as stop, asked.fleet(failures, parallel=parallel) as fleet:
-        results = running.rotate(fleet, credentials, request, stop)
+        runner = running.Runner(fleet, stop, asked.verbose)
+        results = runner.rotate(credentials, request)
         if wait:
-            results = stay(fleet, credentials, results, stop)
+            results = stay(runner, credentials, results)
     return running.report(results, failures, stop)

@@ -6,15 +6,11 @@ Nothing depends on it: PVE ends the old tokens by itself, and the next ``rotate 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import click
-
-from rotator.cli.running import rotate
+from rotator.cli.running import Runner, say
 from rotator.cli.standing import Standing, look
-from rotator.cli.stopping import Stop
 from rotator.errors import ExitCode
 from rotator.fleet import Fleet
 from rotator.model import Credential, Request, TokenState
@@ -34,24 +30,24 @@ class Pending:
     left: timedelta
 
 
-def wait(fleet: Fleet, credentials: Sequence[Credential], results: Sequence[Result], stop: Stop) -> list[Result]:
+def wait(runner: Runner, credentials: Sequence[Credential], results: Sequence[Result]) -> list[Result]:
     """Sleep and revoke, until nothing of these credentials is retiring any more; return how each ended.
 
     A credential whose run failed, or that is paused, is not waited for. Raises nothing on Ctrl-C: it says what is left.
     """
     latest = {result.credential: result for result in results}
     waited: set[str] = set()
-    while left := pending(fleet, credentials, latest, waited):
+    while left := pending(runner.fleet, credentials, latest, waited):
         try:
-            with stop.waiting():
-                sleep(fleet, left)
+            with runner.stop.waiting():
+                sleep(runner.fleet, left)
         except KeyboardInterrupt:
             tell_left(left)
             break
         ripe = [it for it in left if it.left <= left[0].left]
         waited |= {str(it.token.id) for it in ripe}
         again = list({it.credential.name: it.credential for it in ripe}.values())
-        for result in rotate(fleet, again, Request(), stop):
+        for result in runner.rotate(again, Request()):
             latest[result.credential] = joined(latest[result.credential], result)
     return [latest[credential.name] for credential in credentials]
 
@@ -98,12 +94,6 @@ def tell_left(left: Sequence[Pending]) -> None:
     say("rotate: interrupted while waiting; the new tokens are published and work")
     for it in left:
         say(f"    {it.token.id} ends by itself at {at(it.token.expire)}; `rotate due` deletes it then")
-
-
-def say(line: str) -> None:
-    """Write to stderr; that nobody reads there is no reason to stop."""
-    with suppress(OSError):
-        click.echo(line, err=True)
 
 
 def joined(before: Result, after: Result) -> Result:

@@ -40,22 +40,36 @@ def test_0_when_all_is_done(lab: Lab) -> None:
 def test_1_for_a_bug_with_its_place_and_without_its_words(lab: Lab, plugins: Path, canary: str) -> None:
     """An exception that nobody expected holds a secret: it is named by its type and place alone."""
     lab.add("ci", destination={"backend": "broken", "path": str(plugins / "ci.json")})
-    code, out, err = lab.run("due")
-    assert (code, out) == (1, "")
-    assert "this is a bug: KeyError at rotate_test_plugins.py:" in err
-    assert "run it again with --verbose" in err
-    assert canary not in err
-    assert "Traceback" not in err
+    for command in ("due", "status"):
+        code, out, err = lab.run(command)
+        assert code == 1
+        assert "this is a bug: KeyError at rotate_test_plugins.py:" in out + err
+        assert "    live now: not known here; `rotate status` and `rotate verify` tell" in out + err
+        assert "    do: run it again with --verbose" in out + err
+        assert canary not in out + err
+        assert "Traceback" not in out + err
 
 
 def test_1_with_verbose_says_the_way_there(lab: Lab, plugins: Path, canary: str) -> None:
     """Every frame, no value."""
     lab.add("ci", destination={"backend": "broken", "path": str(plugins / "ci.json")})
-    code, _, err = lab.run("due", "--verbose")
-    assert code == 1
-    assert "KeyError, called from:" in err
-    assert "in observe" in err
-    assert canary not in err
+    for command in ("due", "status"):
+        code, out, err = lab.run(command, "--verbose")
+        assert code == 1
+        assert "KeyError, called from:" in err
+        assert "in observe" in err
+        assert canary not in out + err
+
+
+def test_a_bug_at_one_credential_does_not_hide_the_others(lab: Lab, plugins: Path) -> None:
+    """What was done for them is done, and told."""
+    lab.add("bad", destination={"backend": "broken", "path": str(plugins / "bad.json")})
+    lab.add("ci")
+    code, out, _ = lab.run("due", "--json")
+    found = json.loads(out)
+    assert (code, found["exit_code"]) == (1, 1)
+    assert [(it["credential"], it["reason"]) for it in found["results"]] == [("bad", "bug"), ("ci", "up-to-date")]
+    assert lab.works("ci")
 
 
 def test_2_for_a_wrong_usage(lab: Lab) -> None:
