@@ -61,7 +61,7 @@ def test_the_demo_ends_well_and_shows_every_claim(runs: dict[str, Any]) -> None:
     assert out.count("   ✓ ") == len(CLAIMS)
     assert "✗" not in out
     assert "logins, 0 failed" in out
-    assert "rotate init" in out
+    assert "rotate config check" in out
 
 
 def test_the_demo_shows_the_real_steps(runs: dict[str, Any]) -> None:
