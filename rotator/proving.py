@@ -73,7 +73,7 @@ def permissions_before(act: Act, predecessor: TokenId) -> Permissions | None:
         with suppress(RefusedError):
             return act.ports.pve.consumer(record).permissions()
     with suppress(RefusedError):
-        return act.ports.pve.permissions_of(str(predecessor))
+        return act.ports.pve.permissions_of(str(predecessor)) or None  # {} is PVE's answer for an unknown token too
     return None
 
 
@@ -97,14 +97,18 @@ def require_grants(wanted: Mapping[str, frozenset[str]], effective: Permissions,
 
 def require_equal(before: Permissions, after: Permissions) -> None:
     """Raise ``RefusedError`` unless a token may do exactly what its predecessor may."""
-    if before == after:
-        return
+    if before != after:
+        raise RefusedError(
+            f"the new token's permissions are not those of its predecessor: {difference(before, after)}",
+            hint="declare the wanted `grants:`, or make `privsep:` what the predecessor has",
+        )
+
+
+def difference(before: Permissions, after: Permissions) -> str:
+    """Put into words what the one set of permissions lacks and gains against the other."""
     lacks, gains = list(beyond(before, after)), list(beyond(after, before))
     parts = [f"lacks {shortened(lacks)}"] * bool(lacks) + [f"gains {shortened(gains)}"] * bool(gains)
-    raise RefusedError(
-        "the new token's permissions are not those of its predecessor: " + ("; ".join(parts) or "propagation differs"),
-        hint="declare the wanted `grants:`, or make `privsep:` what the predecessor has",
-    )
+    return "; ".join(parts) or "propagation differs"
 
 
 def beyond(these: Permissions, those: Permissions) -> list[str]:

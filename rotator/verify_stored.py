@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rotator.errors import ExitCode, RotatorError, UnauthenticatedError, UnavailableError
+from rotator.errors import ExitCode, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.fleet import Lane
 from rotator.model import Credential, Destination, Held, Token, Unread
 from rotator.observe import read
-from rotator.proving import privileges_of, require_equal, require_grants
+from rotator.proving import difference, privileges_of, require_grants
 from rotator.pve import Pve
 
 
@@ -65,7 +65,7 @@ def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode,
     except UnavailableError as error:
         return ExitCode.FAILED, f"cannot be tried: {error}", error.hint
     except RotatorError as error:
-        return ExitCode.LOCKED_OUT, f"logs in, but {error}", error.hint
+        return ExitCode.LOCKED_OUT, f"logs in; {error}", error.hint
     return ExitCode.DONE, f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint", ""
 
 
@@ -92,4 +92,9 @@ def check_permissions(pve: Pve, credential: Credential, token: Token) -> None:
             before = pve.permissions_of(credential.userid)
         except RotatorError:  # without Sys.Audit on /access there is nothing to compare with
             return
-        require_equal(before, consumer.permissions())
+        after = consumer.permissions()
+        if before != after:
+            raise RefusedError(
+                f"its permissions are not those of {credential.userid}: {difference(before, after)}",
+                hint=f"was it given privilege separation by hand? replace it: rotate now {credential.name}",
+            )

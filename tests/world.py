@@ -255,6 +255,15 @@ class World:
 
         self.pve.cluster.plant(edit)
 
+    def join(self, userid: str, group: str) -> None:
+        """Make a user a member of a group."""
+
+        def edit(state: State) -> State:
+            user = state.users[userid]
+            return state.with_user(userid, replace(user, groups=user.groups | {group}))
+
+        self.pve.cluster.plant(edit)
+
     def set_token(self, full_id: str, **changes: Any) -> None:  # noqa: ANN401 - fields of a token
         """Change a token at PVE, as somebody else would."""
         userid, name = full_id.split("!")

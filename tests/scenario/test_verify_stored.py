@@ -1,0 +1,150 @@
+"""What the consumers will read is proved for every destination, whether anything is due or not."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.errors import ExitCode, UnavailableError
+from rotator.fleet import Lane
+from rotator.model import Credential, Grant
+from rotator.testing.exchange import AnswerInstead
+from rotator.testing.faulty_backend import Operation
+from rotator.verify_stored import Proof, prove
+from tests.world import World
+
+DEAD = "00000000-0000-0000-0000-000000000000"
+
+
+def proofs(w: World, credential: Credential) -> list[Proof]:
+    """Prove a credential and make sure that nothing was changed by it."""
+    w.forget()
+    found = prove(Lane(w.cluster, w.cluster.users(), w.fleet()), credential)
+    assert w.changes() == []
+    assert {call for call, _ in w.store.calls} == {"read"}
+    return found
+
+
+def only(w: World, credential: Credential) -> tuple[int, str]:
+    """Prove a credential with one destination."""
+    (proof,) = proofs(w, credential)
+    return int(proof.exit_code), proof.message
+
+
+def test_records_that_work_are_proved_on_every_endpoint(w3: World) -> None:
+    """Each destination is logged in with, on each node."""
+    ci = w3.settled(destinations=(w3.place("ci.json"), w3.place("mirror.json")))
+    found = proofs(w3, ci)
+    assert [(it.exit_code, it.message, it.token) for it in found] == [
+        (0, "works on every endpoint", "ci@pve!ci-1-10000")
+    ] * 2
+    assert [it.destination for it in found] == [it.label for it in ci.destinations]
+    logins = [call.node for call in w3.pve.calls if call.path == "/version" and call.who.startswith("ci@pve")]
+    assert sorted(logins) == ["pve1", "pve1", "pve2", "pve2", "pve3", "pve3"]
+
+
+def test_a_record_whose_token_is_dead_locks_its_consumers_out(w: World) -> None:
+    """Also when PVE's list and the marks say that all is well."""
+    ci = w.settled()
+    w.write({**w.read(), "token_secret": DEAD})
+    assert w.run(ci).reason == "up-to-date"
+    (proof,) = proofs(w, ci)
+    assert proof.exit_code == ExitCode.LOCKED_OUT
+    assert proof.message.startswith("does not log in: ")
+    assert proof.hint.startswith("replace it: rotate now ci")
+
+
+def test_a_record_that_is_missing_locks_its_consumers_out(w: World) -> None:
+    """They read nothing."""
+    (proof,) = proofs(w, w.credential())
+    assert (proof.exit_code, proof.message, proof.token) == (ExitCode.LOCKED_OUT, "holds no token", "")
+    assert proof.hint == "issue the first: rotate now ci"
+
+
+def test_a_mirror_that_holds_an_old_token_that_still_works_is_a_failure(w: World) -> None:
+    """Its consumers are well until the overlap is over."""
+    ci = w.settled(destinations=(w.place("ci.json"), w.place("mirror.json")))
+    old = w.read()
+    w.run(ci, forced=True)
+    w.write(old, "mirror.json")
+    primary, mirror = proofs(w, ci)
+    assert (primary.exit_code, mirror.exit_code) == (0, ExitCode.FAILED)
+    assert (mirror.message, mirror.hint) == ("works, but is not what the primary holds", "finish it: rotate due")
+
+
+def test_a_mirror_that_holds_a_dead_token_locks_its_consumers_out(w: World) -> None:
+    """The primary being well does not help them."""
+    ci = w.settled(destinations=(w.place("ci.json"), w.place("mirror.json")))
+    w.write({**w.read(), "token_secret": DEAD}, "mirror.json")
+    assert [it.exit_code for it in proofs(w, ci)] == [0, ExitCode.LOCKED_OUT]
+
+
+def test_a_store_that_cannot_be_read_proves_nothing(w: World) -> None:
+    """Neither that it works nor that it does not."""
+    ci = w.settled()
+    w.fail_store(Operation.READ, UnavailableError("sealed", hint="unseal it"))
+    (proof,) = prove(Lane(w.cluster, w.cluster.users(), w.fleet()), ci)
+    assert (proof.exit_code, proof.hint) == (ExitCode.FAILED, "unseal it")
+    assert proof.message == f"{ci.primary.label}: sealed"
+
+
+def test_a_record_that_makes_no_sense_is_told(w: World) -> None:
+    """It was read; what it is meant to be nobody knows."""
+    w.write({"token_id": "ci@pve!ci"})
+    (proof,) = proofs(w, w.credential())
+    assert proof.exit_code == ExitCode.FAILED
+    assert "holds something that is no token" in proof.message
+
+
+def test_a_node_that_is_down_is_named(w3: World) -> None:
+    """What works elsewhere works."""
+    ci = w3.settled()
+    w3.pve.nodes[2].down = True
+    assert only(w3, ci) == (0, f"works; no answer from {w3.pve.nodes[2].endpoint}")
+
+
+def test_a_node_that_refuses_is_enough_to_lock_somebody_out(w3: World) -> None:
+    """A consumer of that node fails."""
+    w3.pve.nodes[2].quorate = False
+    ci = w3.credential()
+    token = w3.plant(1, published=True)
+    w3.put(token)
+    code, message = only(w3, ci)
+    assert code == ExitCode.LOCKED_OUT
+    assert w3.pve.nodes[2].endpoint in message
+
+
+def test_a_cluster_that_answers_nobody_proves_nothing(w: World) -> None:
+    """The token may be well."""
+    ci = w.settled()
+    w.disturb("GET", "/version", AnswerInstead(595, "no daemon"), times=9)
+    code, message = only(w, ci)
+    assert (code, message) == (ExitCode.FAILED, "cannot be tried: no endpoint of cluster home answers")
+
+
+@pytest.mark.parametrize("roles", [("PVEVMUser",), ("PVEVMUser", "PVEVMAdmin"), ("PVEVMAdmin", "PVEVMUser")])
+def test_a_token_that_lost_permissions_logs_in_and_is_of_no_use(w: World, roles: tuple[str, ...]) -> None:
+    """`/version` proves the secret and nothing else (measured), so the grants are looked at, each of them."""
+    ci = w.settled(grants=tuple(Grant("/vms", role) for role in roles))
+    w.ungrant("/vms", "PVEVMAdmin", user="ci@pve")
+    if len(roles) > 1:
+        w.pve.grant("/vms", "PVEVMUser", user="ci@pve")
+    code, message = only(w, ci)
+    assert code == ExitCode.LOCKED_OUT
+    assert message.startswith("logs in; granted, but not effective: ")
+
+
+def test_a_token_without_privilege_separation_is_compared_with_its_user(w: World) -> None:
+    """Somebody has set the flag on the token by hand."""
+    ci = w.settled(privsep=False, grants=None)
+    assert only(w, ci)[0] == 0
+    w.set_token(w.read()["token_id"], privsep=True)
+    code, message = only(w, ci)
+    assert code == ExitCode.LOCKED_OUT
+    assert message.startswith("logs in; its permissions are not those of ci@pve: lacks ")
+
+
+def test_without_sight_of_others_permissions_there_is_nothing_to_compare_with(w: World) -> None:
+    """The operator lacks Sys.Audit on /access; that is no fault of the token."""
+    ci = w.settled(privsep=False, grants=None)
+    w.ungrant("/access", "Auditor", user="rotator@pve")
+    assert only(w, ci) == (0, "works on every endpoint")
