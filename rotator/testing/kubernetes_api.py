@@ -1,0 +1,220 @@
+"""From an HTTP request to an answer of the simulated Kubernetes API: who asks, may they, what comes of it.
+
+In the order of the real server: authentication, authorization, then whether the object is there at all. So who may not
+read it does not learn whether it exists.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from rotator.testing.kubernetes_exchange import Answer, Message, Request
+from rotator.testing.kubernetes_kinds import REVIEWS, STORED, discovery
+from rotator.testing.kubernetes_patches import applied
+from rotator.testing.kubernetes_rules import Attempt
+from rotator.testing.kubernetes_status import (
+    Json,
+    Resource,
+    StatusError,
+    bad_request,
+    forbidden,
+    invalid,
+    no_such_path,
+    not_allowed,
+    unauthorized,
+    unsupported_media,
+)
+from rotator.testing.kubernetes_store import Key, Store
+
+CREATED = 201
+_PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v1)"
+    r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
+)
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+
+
+class House(Protocol):
+    """What an API server has to answer from."""
+
+    store: Store
+
+    def user_of(self, token: str) -> str | None:
+        """Say whose token that is, None when nobody's (any more)."""
+        ...
+
+    def is_allowed(self, attempt: Attempt) -> bool:
+        """Say whether RBAC allows it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as far as its path and its query say what it is about."""
+
+    message: Message
+    resource: Resource
+    verb: str
+    namespace: str
+    name: str
+    is_dry_run: bool
+
+    @property
+    def key(self) -> Key:
+        """Return where the object is."""
+        return Key(self.resource, self.namespace, self.name)
+
+    def body(self) -> Json:
+        """Read the body of a new object."""
+        media = self.message.headers.get("content-type", "").partition(";")[0]
+        if media not in {"", "application/json"}:
+            raise unsupported_media(media, ["application/json"])
+        value = self.json()
+        if not isinstance(value, dict):
+            raise bad_request("the object provided is unrecognized (must be of type object)")
+        return value
+
+    def json(self) -> object:
+        """Read the body."""
+        try:
+            return json.loads(self.message.body)
+        except ValueError:
+            raise bad_request("the object provided is unrecognized: json parse error") from None
+
+
+def asked(message: Message) -> Asked:
+    """Understand a path. Raises: ``StatusError``."""
+    url = urlsplit(message.target)
+    found = _PATH.fullmatch(url.path)
+    resource = _resource(found["group"] or "", found["plural"]) if found else None
+    if found is None or resource is None or bool(found["namespace"]) > resource.is_namespaced:
+        raise no_such_path()
+    verb = _VERBS.get(message.method, message.method.lower())
+    name = unquote(found["name"] or "")
+    verb = "list" if verb == "get" and not name else verb
+    return Asked(message, resource, verb, unquote(found["namespace"] or ""), name, _is_dry_run(parse_qs(url.query)))
+
+
+def _resource(group: str, plural: str) -> Resource | None:
+    known = (one for one in (*STORED, REVIEWS) if (one.group, one.plural) == (group, plural))
+    return next(known, None)
+
+
+def _is_dry_run(query: Mapping[str, list[str]]) -> bool:
+    given = query.get("dryRun", [])
+    if given not in ([], ["All"]):
+        options = Resource("meta.k8s.io", "v1", "options", "Options")
+        raise invalid(options, "", "dryRun", "FieldValueNotSupported", f'Unsupported value: "{given[0]}"')
+    return bool(given)
+
+
+def described(message: Message, house: House) -> Request:
+    """Tell a test what a request is about, also when it makes no sense."""
+    user = _caller(message, house) or ""
+    path = urlsplit(message.target).path
+    try:
+        ask = asked(message)
+    except StatusError:
+        return Request(message.method, message.method.lower(), path, "", "", "", user, is_dry_run=False)
+    return Request(
+        message.method, ask.verb, path, ask.resource.plural, ask.namespace, ask.name, user, is_dry_run=ask.is_dry_run
+    )
+
+
+def answered(message: Message, house: House) -> Answer:
+    """Answer a request."""
+    try:
+        return _answered(message, house)
+    except StatusError as error:
+        return Answer.refusing(error)
+
+
+def _answered(message: Message, house: House) -> Answer:
+    user = _caller(message, house)
+    if user is None:
+        raise unauthorized()
+    if (told := _told(urlsplit(message.target).path)) is not None:
+        return Answer.of(told)
+    ask = asked(message)
+    if ask.resource == REVIEWS:
+        return _reviewed(ask, house, user)
+    attempt = Attempt(user, ask.verb, ask.resource, ask.namespace, ask.name)
+    if not house.is_allowed(attempt):
+        raise forbidden(ask.resource, ask.name, attempt.refusal())
+    if (ask.verb, bool(ask.name)) not in _METHODS:
+        raise not_allowed()
+    return _METHODS[ask.verb, bool(ask.name)](ask, house.store)
+
+
+def _told(path: str) -> Json | None:
+    """Tell what everybody who has logged in may know (``system:discovery``)."""
+    version = {"major": "1", "minor": "34", "gitVersion": "v1.34.0", "platform": "linux/amd64"}
+    return version if path == "/version" else discovery(path)
+
+
+def _caller(message: Message, house: House) -> str | None:
+    scheme, _, token = message.headers.get("authorization", "").partition(" ")
+    if scheme == "":
+        return "system:anonymous"
+    return house.user_of(token) if scheme.lower() == "bearer" else None
+
+
+def _got(ask: Asked, store: Store) -> Answer:
+    return Answer.of(store.get(ask.key))
+
+
+def _listed(ask: Asked, store: Store) -> Answer:
+    if "elector=" in ask.message.target:
+        raise bad_request("selectors are not simulated")
+    metadata = {"resourceVersion": store.revision}
+    items = store.list(ask.resource, ask.namespace)
+    kind = f"{ask.resource.kind}List"
+    return Answer.of({"kind": kind, "apiVersion": ask.resource.api_version, "metadata": metadata, "items": items})
+
+
+def _created(ask: Asked, store: Store) -> Answer:
+    return Answer.of(store.create(ask.resource, ask.namespace, ask.body(), is_dry_run=ask.is_dry_run), CREATED)
+
+
+def _patched(ask: Asked, store: Store) -> Answer:
+    patch, media = ask.json(), ask.message.headers.get("content-type", "")
+    changed = store.change(ask.key, lambda old: applied(media, old, patch), is_dry_run=ask.is_dry_run)
+    return Answer.of(changed)
+
+
+def _deleted(ask: Asked, store: Store) -> Answer:
+    left = store.delete(ask.key, is_dry_run=ask.is_dry_run)
+    if left["metadata"].get("finalizers"):
+        return Answer.of(left)
+    details = ask.resource.details(ask.name, uid=left["metadata"]["uid"])
+    success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    return Answer.of(success)
+
+
+_METHODS: Mapping[tuple[str, bool], Callable[[Asked, Store], Answer]] = {
+    ("get", True): _got,
+    ("list", False): _listed,
+    ("create", False): _created,
+    ("patch", True): _patched,
+    ("delete", True): _deleted,
+}
+
+
+def _reviewed(ask: Asked, house: House, user: str) -> Answer:
+    """Answer whether the caller may do something; everybody who has logged in may ask (``system:basic-user``)."""
+    if ask.verb != "create" or user == "system:anonymous":
+        raise forbidden(REVIEWS, "", Attempt(user, ask.verb, REVIEWS, "").refusal())
+    body = ask.body()
+    wanted = body.get("spec", {}).get("resourceAttributes", {})
+    resource = _resource(wanted.get("group", ""), wanted.get("resource", ""))
+    attempt = resource and Attempt(
+        user, wanted.get("verb", ""), resource, wanted.get("namespace", ""), wanted.get("name", "")
+    )
+    status = {"allowed": bool(attempt and house.is_allowed(attempt))}
+    head = {"kind": REVIEWS.kind, "apiVersion": REVIEWS.api_version, "metadata": {}}
+    return Answer.of({**head, "spec": body.get("spec", {}), "status": status}, CREATED)
