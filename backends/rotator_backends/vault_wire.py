@@ -1,0 +1,309 @@
+"""Questions over the wire, by hvac; the only module that knows it, and requests and urllib3 below it.
+
+What they would bring unasked does not happen here: credentials from ``.netrc``, proxies and authorities from the
+environment, tokens from ``~/.vault-token``, redirects (which carry the token along), repeats. The adapter, hvac's own
+point of extension, judges no status: hvac's exceptions hold bodies, and requests' hold headers, so that no foreign
+exception leaves this module, not even as the context of ours.
+
+Whether a question *was sent* decides between "nothing happened" and "it may have happened". No exception of requests
+tells (a time-out in the TLS handshake and one after sending are both ``ReadTimeout``), so the connections note when
+the first byte goes out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import hvac
+import requests
+import requests.adapters
+import urllib3
+import urllib3.connection
+from hvac.adapters import Adapter
+from hvac.exceptions import VaultError
+
+from rotator.errors import ConfigError
+from rotator.model import Secret
+from rotator_backends.vault_answers import Answer, Silence
+from rotator_backends.vault_operations import Operation
+from rotator_backends.vault_settings import BackendSettings
+
+FOREIGN = (VaultError, requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+"""All that hvac, requests and urllib3 raise of their own, and ValueErrors for what cannot be sent."""
+
+_LONGEST = 300
+_SHORTEST = 4
+"""Characters; what is shorter is found everywhere."""
+_LOOK = "is Vault running, is `address` right, and does a firewall let us through?"
+_progress = threading.local()
+
+
+def _check_files(settings: BackendSettings) -> None:
+    """Look whether the files can be used; OpenSSL would ask the terminal for the password of a key."""
+    for name in ("ca", "client_cert", "client_key"):
+        path: Path | None = getattr(settings, name)
+        if path is not None and "ENCRYPTED" in _content(name, path):
+            raise ConfigError(f"{name}: the key in {path} is encrypted", hint="give one without a password")
+
+
+def _certificate(settings: BackendSettings) -> tuple[str, str] | str | None:
+    if settings.client_cert and settings.client_key:
+        return str(settings.client_cert), str(settings.client_key)
+    return str(settings.client_cert) if settings.client_cert else None
+
+
+def _content(name: str, path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        reason = error.strerror
+    raise ConfigError(f"{name}: {path} cannot be read: {reason}", hint="check the path and who may read it")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What went out with a question; an answer that repeats any of it is not quoted."""
+
+    values: frozenset[str] = field(repr=False)
+
+    def is_in(self, text: str) -> bool:
+        return any(value in text for value in self.values)
+
+
+class _Marking:
+    """Notes when the first byte goes out, and is not made to print by a global ``debuglevel``."""
+
+    debuglevel = 0
+    sock: Any
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]
+        _progress.sent = True
+        super().send(data)  # type: ignore[misc]
+
+
+class _Fresh(_Marking):
+    """Connects anew for every request, whatever the pool and the server keep open."""
+
+    _is_used = False
+
+    def connect(self) -> None:
+        self._is_used = False
+        super().connect()  # type: ignore[misc]
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as urllib3 has it
+        if self._is_used:
+            self.close()  # type: ignore[attr-defined]
+        self._is_used = True
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _PlainConnection(_Marking, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Marking, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _FreshPlainConnection(_Fresh, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _FreshSecureConnection(_Fresh, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _FreshPlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _FreshPlainConnection
+
+
+class _FreshSecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _FreshSecureConnection
+
+
+class _Transport(requests.adapters.HTTPAdapter):
+    pools: ClassVar[Mapping[str, type]] = {"http": _PlainPool, "https": _SecurePool}
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as requests has it
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = dict(self.pools)
+
+
+class _FreshTransport(_Transport):
+    pools: ClassVar[Mapping[str, type]] = {"http": _FreshPlainPool, "https": _FreshSecurePool}
+
+
+class _JudgingNothing(Adapter):  # type: ignore[misc] # hvac has no types
+    """Returns an ``Answer`` whatever the status."""
+
+    def get_login_token(self, response: Answer) -> str:
+        return str(response.part("auth").get("client_token", ""))
+
+    def request(self, method: str, url: str, headers: Any = None, **kwargs: Any) -> Answer:  # noqa: ANN401 - as hvac has it
+        own = {"X-Vault-Request": "true", "X-Vault-Token": self.token, "X-Vault-Namespace": self.namespace}
+        sent = _Sent(frozenset(_texts([self.token, kwargs.get("json")])))
+        response = self.session.request(
+            method=method,
+            url=self.urljoin(self.base_uri, url),
+            headers={**(headers or {}), **{name: value for name, value in own.items() if value}},
+            allow_redirects=False,
+            timeout=self._kwargs["timeout"],
+            json=kwargs.get("json"),
+            params=kwargs.get("params"),
+        )
+        return _answer(response, sent)
+
+
+class Wire:
+    """Asks one Vault. Several threads may use it.
+
+    A change goes out on a connection of its own, once: the server may close a kept one at any time, and a write that
+    meets a closed connection would look like an unknown outcome.
+    """
+
+    def __init__(self, settings: BackendSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._sessions: dict[bool, requests.Session] = {}
+        _quiet()
+
+    def ask(
+        self, operation: Operation, *, token: Secret | None, namespace: str | None = None, changing: bool = False
+    ) -> Answer | Silence:
+        """Ask, and return what came, or why nothing did.
+
+        Raises: ``ConfigError`` when a file of the connection cannot be used.
+        """
+        client = hvac.Client(
+            url=self._settings.address,
+            token=token.reveal() if token else "",
+            namespace=self._settings.namespace if namespace is None else namespace,
+            session=self._session(changing=changing),
+            timeout=self._settings.timeout,
+            adapter=_JudgingNothing,
+            cert=(),  # None would mean: as the environment says
+            verify=True,
+        )
+        _progress.sent = False
+        try:
+            answer: Answer = operation(client)
+        except (*FOREIGN, ValueError) as error:
+            return self.silence(error, sent=_progress.sent)
+        return answer
+
+    def close(self) -> None:
+        """Let go of the connections. Repeat: nothing happens."""
+        with self._lock:
+            while self._sessions:
+                self._sessions.popitem()[1].close()
+
+    def _session(self, *, changing: bool) -> requests.Session:
+        with self._lock:
+            if changing not in self._sessions:
+                _check_files(self._settings)
+                self._sessions[changing] = self._made(changing=changing)
+            return self._sessions[changing]
+
+    def _made(self, *, changing: bool) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self._settings.ca) if self._settings.ca else True
+        session.cert = _certificate(self._settings)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _FreshTransport(max_retries=0) if changing else _Transport(max_retries=0))
+        return session
+
+    def silence(self, error: BaseException, *, sent: bool) -> Silence:
+        """Name the reason why no whole answer came; of the error only its kind is told."""
+        why, hint = self._why(list(_roots(error)), sent=sent)
+        return Silence(why, hint, sent)
+
+    def _why(self, errors: list[BaseException], *, sent: bool) -> tuple[str, str]:
+        def met(*kinds: type[BaseException]) -> bool:
+            return any(isinstance(error, kinds) for error in errors)
+
+        untrusted = [error for error in errors if isinstance(error, ssl.SSLCertVerificationError)]
+        if untrusted:
+            why = getattr(untrusted[0], "verify_message", "") or "it does not verify"
+            return f"its certificate is not trusted: {why}", "set `ca` to the PEM file of the authority that issued it"
+        if met(socket.gaierror, urllib3.exceptions.NameResolutionError):
+            return "the name does not resolve", "correct `address`, or look at DNS"
+        if met(ConnectionRefusedError):
+            return "connection refused", _LOOK
+        if met(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
+            return f"no answer within {self._settings.timeout:g} s", _LOOK
+        if met(ssl.SSLError, urllib3.exceptions.SSLError) and not sent:
+            return "the TLS handshake failed", "does it speak TLS there? does it want a client certificate?"
+        kind = type(errors[0]).__name__
+        return f"the connection broke ({kind})" if sent else f"cannot connect ({kind})", _LOOK
+
+
+def _answer(response: requests.Response, sent: _Sent) -> Answer:
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        body = None
+    body = body if isinstance(body, dict) else {}
+    return Answer(
+        status=response.status_code,
+        body=body,
+        said=_said(body, sent),
+        retry_after=response.headers.get("Retry-After", ""),
+        location=response.headers.get("Location", ""),
+    )
+
+
+def _said(body: Mapping[str, Any], sent: _Sent) -> str:
+    errors = body.get("errors")
+    text = " ".join(", ".join(str(error) for error in errors).split()) if isinstance(errors, list) else ""
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return "" if sent.is_in(text) else text[:_LONGEST]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts in what is sent; paths, roles and user names too, which only costs a quotation."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+    elif isinstance(value, str) and len(value) >= _SHORTEST:
+        yield value
+
+
+def _roots(error: BaseException, depth: int = 8) -> Iterator[BaseException]:
+    """Yield an error and those that it wraps in one way or another."""
+    yield error
+    wrapped = [getattr(error, "reason", None), error.__cause__, error.__context__, *error.args]
+    for other in wrapped if depth else ():
+        if isinstance(other, BaseException):
+            yield from _roots(other, depth - 1)
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    """Say whether urllib3 logs no part of an answer: of headers that make no sense it logs all that follows them."""
+    return not str(record.msg).startswith("Failed to parse headers")
+
+
+def _quiet() -> None:
+    """Shut up the one message that could carry a secret; a filter outlives whatever is configured later."""
+    logging.getLogger("urllib3.connection").addFilter(_is_harmless)
