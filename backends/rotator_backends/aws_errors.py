@@ -64,7 +64,7 @@ _OURS_DOWN = frozenset({"InternalServiceError", "InternalFailure", "ServiceUnava
 
 _DENIED = re.compile(
     r"User: (?P<who>[\w:+=,.@/-]+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
-    r"(?: on resource: (?P<resource>[\w:+=,.@/*?-]+))?(?P<why> because [\w\s-]+)?"
+    r"(?: on resource: (?P<resource>[\w:+=,.@/*?-]+))?"
 )
 
 
@@ -137,7 +137,7 @@ def _denied(failure: Failure, place: str) -> RotatorError:
     action = found["action"] if found else f"secretsmanager:{failure.operation}"
     who = f" to {found['who']}" if found else ""
     resource = (found["resource"] if found else "") or place
-    if found and "explicit deny" in (found["why"] or ""):
+    if "explicit deny" in failure.message:
         hint = f"a policy denies {action} on {resource} explicitly; that of the secret, of the VPC endpoint, or its own"
     else:
         hint = f"its IAM policy lacks {action} on {resource}"

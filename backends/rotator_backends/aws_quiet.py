@@ -1,4 +1,8 @@
-"""Shut botocore's loggers for good: at DEBUG they write requests and answers with their bodies, the secrets in them."""
+"""Shut botocore's loggers for good: at DEBUG they write requests and answers with their bodies, the secrets in them.
+
+Warnings are no better: one that tells of a role which could not be taken on brings the answer along, with the role's
+secret key. What went wrong is told by our own errors.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from types import ModuleType
 
 
 def shut(*packages: ModuleType) -> None:
-    """Let warnings and errors of these packages through and nothing below, whatever the level is set to later.
+    """Let nothing of these packages through, whatever the level is set to later.
 
     A filter of the logger itself is asked before any handler and before any parent, and no configuration of
     ``logging`` takes it away. Loggers are known by name, so those of modules that are imported later are shut too.
@@ -18,11 +22,11 @@ def shut(*packages: ModuleType) -> None:
     """
     for package in packages:
         for name in (package.__name__, *_modules(package.__path__, package.__name__)):
-            logging.getLogger(name).addFilter(_passes)
+            logging.getLogger(name).addFilter(_nothing)
 
 
-def _passes(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING
+def _nothing(_record: logging.LogRecord) -> bool:
+    return False
 
 
 def _modules(paths: Iterable[str], package: str) -> Iterator[str]:

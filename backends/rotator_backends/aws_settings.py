@@ -119,7 +119,7 @@ class BackendSettings(_Settings):
             raise ValueError("keys that begin with aws: are AWS's own")
         fits = all(0 < len(key) <= _LONGEST_KEY and len(value) <= _LONGEST_VALUE for key, value in tags.items())
         if not fits or len(tags) > _MOST_TAGS:
-            raise ValueError("AWS takes 50 tags, keys of 1 to 128 and values of up to 256 characters")
+            raise ValueError("must be 50 at most, keys of 1 to 128 and values of up to 256 characters")
         return tags
 
     @property

@@ -22,6 +22,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -128,7 +129,7 @@ class SimulatedAws:
             return self._answered(environ, body, call)(environ, start_response)
         if fault.after:
             self._answered(environ, body, call)
-        return self._disturbed(fault, environ, start_response)
+        return self._disturbed(fault, call, environ, start_response)
 
     def _answered(self, environ: WSGIEnvironment, body: bytes, call: Call) -> _Reply:
         with self._lock:
@@ -160,10 +161,12 @@ class SimulatedAws:
                 return error("AccessDeniedException", _sentence(action, resource))
         return None
 
-    def _disturbed(self, fault: Fault, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _disturbed(
+        self, fault: Fault, call: Call, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         match fault:
             case Refuse(code, message, status):
-                return _Reply.json(error(code, message, status))(environ, start_response)
+                return _refusal(call, code, message, status)(environ, start_response)
             case Garbage():
                 return _Reply(200, [("Content-Type", _JSON)], b"<html>not AWS")(environ, start_response)
             case Silence():
@@ -218,3 +221,13 @@ class _Reply:
         length = ("Content-Length", str(len(self.body)))
         start_response(f"{self.status} {HTTPStatus(self.status).phrase}", [*self.headers, length])
         return [self.body]
+
+
+def _refusal(call: Call, code: str, message: str, status: int) -> _Reply:
+    """Make an error the way its service does: STS speaks XML."""
+    if not call.action.startswith("sts:"):
+        return _Reply.json(error(code, message, status))
+    text = (
+        f"<ErrorResponse><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
+    )
+    return _Reply(status, [("Content-Type", "text/xml")], text.encode())
