@@ -104,11 +104,10 @@ def _why(error: BaseException) -> str:
         return f"no TLS connection ({error.reason or type(error).__name__})"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "its name does not resolve"
+    if isinstance(error.__cause__, OSError):
+        return _why(error.__cause__)
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError | TimeoutError):
         return "no connection in time"
-    cause = error.__cause__
-    if isinstance(cause, OSError):
-        return _why(cause)
     return (isinstance(error, OSError) and error.strerror and error.strerror.lower()) or type(error).__name__
 
 

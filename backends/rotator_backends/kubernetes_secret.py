@@ -11,7 +11,7 @@ import base64
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ WRITE = "proxmox-token-rotator/write"
 """The annotation that every write changes: the API server keeps the resourceVersion of what a patch leaves as it is."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "proxmox-token-rotator"}
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
+_KEY_RULE = "a key of a secret has letters, digits, '-', '_' and '.', at most 253 of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ class KubernetesBackend:
         found = destination_settings(settings, namespace=self._settings.namespace)
         location = SecretLocation(found.namespace, found.name, found.workloads)
         return location, f"kubernetes:{self._cluster.server}/{found.namespace}/{found.name}"
+
+    def check_keys(self, location: SecretLocation, keys: Collection[str]) -> None:  # noqa: ARG002 - same everywhere
+        """Return when a secret can hold these keys.
+
+        Raises: ``ConfigError``, a line for each that it cannot.
+        """
+        if odd := sorted(key for key in keys if not _KEY.fullmatch(key)):
+            raise ConfigError("\n".join(f"{key}: {_KEY_RULE}" for key in odd))
 
     def read(self, location: SecretLocation) -> Stored | None:
         """Read the values that are UTF-8; others are kept, but are no fields.
@@ -222,7 +231,7 @@ def _encoded(location: SecretLocation, fields: Mapping[str, Secret]) -> dict[str
     if odd := sorted(key for key in fields if not _KEY.fullmatch(key)):
         raise RefusedError(
             f"secret {location.namespace}/{location.name} cannot hold the key {', '.join(map(repr, odd))}",
-            hint="a key has letters, digits, '-', '_' and '.', at most 253 of them; nothing was changed",
+            hint=f"{_KEY_RULE}; nothing was changed",
         )
     return {key: base64.b64encode(value.reveal().encode()).decode() for key, value in fields.items()}
 

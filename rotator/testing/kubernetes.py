@@ -256,18 +256,18 @@ class SimulatedKubernetes:
     def _handle(self, message: Message, silence: Silence) -> Answer | None:
         request = described(message, self)
         fault = self.intercept(request) if self.intercept else None
-        answer = self._answer(message, fault, silence)
+        answer = self._answer(message, fault)
         with self._lock:
             self.calls.append(Call(request, answer.status if answer else 0))
+        if isinstance(fault, SilenceBefore | SilenceAfter):
+            silence()
         return answer
 
-    def _answer(self, message: Message, fault: Fault | None, silence: Silence) -> Answer | None:
+    def _answer(self, message: Message, fault: Fault | None) -> Answer | None:
         if isinstance(fault, AnswerInstead):
             return fault.answer
         is_done = not isinstance(fault, SilenceBefore | HangUpBefore)
         answer = answered(message, self) if is_done else None
-        if isinstance(fault, SilenceBefore | SilenceAfter):
-            silence()
         if isinstance(fault, AnswerAfter):
             return fault.answer
         return None if isinstance(fault, SilenceAfter | HangUpAfter) else answer
