@@ -88,6 +88,11 @@ _UNSENT: Mapping[str, tuple[type[RotatorError], str, str]] = {
     "UnauthorizedSSOTokenError": (UnauthenticatedError, "the AWS login has expired", "aws sso login"),
     "SSOTokenLoadError": (UnauthenticatedError, "there is no AWS login", "aws sso login"),
     "TokenRetrievalError": (UnauthenticatedError, "the AWS login cannot be renewed", "aws sso login"),
+    "ParamValidationError": (
+        RefusedError,
+        "AWS is not asked for something of this form",
+        "check secret_id, kms_key_id, description and tags",
+    ),
     "ConnectTimeoutError": (
         UnavailableError,
         "AWS cannot be reached: no connection in time",

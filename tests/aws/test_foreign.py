@@ -77,4 +77,4 @@ def test_what_botocore_says_of_itself_is_not_repeated() -> None:
     error = botocore.exceptions.ParamValidationError(report="Invalid SecretString, value: hunter2-hunter2")
     told = failure_of(error, "PutSecretValue", is_change=True).error(PLACE)
     assert "hunter2" not in f"{told}{told.hint}"
-    assert told.message == "AWS cannot be asked: ParamValidationError"
+    assert told.message == "AWS is not asked for something of this form"
