@@ -175,7 +175,9 @@ class SimulatedKubernetes:
         """Make a Deployment, StatefulSet or DaemonSet."""
         containers = [{"name": "main", "image": "busybox"}]
         template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": containers}}
-        body = {"metadata": {"name": name}, "spec": {"template": template, **spec}}
+        service = {"serviceName": name} if kind == STATEFULSETS.kind else {}
+        selector = {"matchLabels": {"app": name}}
+        body = {"metadata": {"name": name}, "spec": {"selector": selector, "template": template, **service, **spec}}
         return self.store.create(WORKLOADS[kind], namespace, body)
 
     def secret(self, namespace: str, name: str) -> Json:

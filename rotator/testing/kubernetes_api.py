@@ -138,7 +138,7 @@ def _answered(message: Message, house: House) -> Answer:
     user = _caller(message, house)
     if user is None:
         raise unauthorized()
-    if (told := _told(urlsplit(message.target).path)) is not None:
+    if (told := _told(urlsplit(message.target).path.rstrip("/"))) is not None:
         return Answer.of(told)
     ask = asked(message)
     if ask.resource == REVIEWS:
@@ -153,7 +153,8 @@ def _answered(message: Message, house: House) -> Answer:
 
 def _told(path: str) -> Json | None:
     """Tell what everybody who has logged in may know (``system:discovery``)."""
-    version = {"major": "1", "minor": "34", "gitVersion": "v1.34.0", "platform": "linux/amd64"}
+    texts = ("gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform")
+    version = {"major": "1", "minor": "34", "gitVersion": "v1.34.0-simulated", **dict.fromkeys(texts, "simulated")}
     return version if path == "/version" else discovery(path)
 
 

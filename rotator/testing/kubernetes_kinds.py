@@ -104,7 +104,8 @@ def discovery(path: str) -> Json | None:
         prefix = "apis" if resource.group else "api"
         groups.setdefault(f"/{prefix}/{resource.api_version}", []).append(resource)
     if path == "/api":
-        return {"kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"]}
+        head = {"kind": "APIVersions", "apiVersion": "v1"}
+        return {**head, "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if path == "/apis":
         named = (one[0] for one in groups.values() if one[0].group)
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(one) for one in named]}

@@ -9,7 +9,8 @@ import pytest
 from rotator.errors import ConflictError, NotFoundError, RefusedError, UnauthenticatedError, UnavailableError
 from rotator.model import Secret, Version
 from rotator.testing.backend_contract import pair, shown
-from rotator.testing.kubernetes import Answer, AnswerInstead, Rule, StatusError, Webhook
+from rotator.testing.kubernetes import Answer, AnswerInstead, HangUpBefore, Rule, StatusError, Webhook
+from rotator.testing.kubernetes_exchange import Fault
 from rotator.testing.kubernetes_store import Review
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
 from tests.kubernetes_secret.lab import NAMESPACE, ROTATOR, SimulatedLab
@@ -60,6 +61,18 @@ def test_the_preflight_of_a_secret_that_is_not_there_asks_for_what_comes_after(
     with pytest.raises(RefusedError, match="we may not patch it") as caught:
         backend.preflight(CI)
     assert "resourceNames: [ci], verbs: [patch]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "fault", [HangUpBefore(), AnswerInstead(Answer.text(500, "")), AnswerInstead(Answer.of({"status": "?"}))]
+)
+def test_a_review_that_does_not_come_does_not_stop_the_preflight(
+    lab: SimulatedLab, backend: KubernetesBackend, fault: Fault
+) -> None:
+    """The dry run has been allowed; what comes after is only asked as a courtesy."""
+    lab.cluster.intercept = lambda request: fault if request.plural == "selfsubjectaccessreviews" else None
+    backend.preflight(CI)
+    assert lab.cluster.calls[-1].request.plural == "selfsubjectaccessreviews"
 
 
 def test_a_refused_write_is_told_like_a_refused_preflight(lab: SimulatedLab, backend: KubernetesBackend) -> None:
@@ -247,7 +260,7 @@ def test_a_status_about_another_path_is_not_an_absent_secret(lab: SimulatedLab, 
     """An aggregated API, or a server that knows no secrets at all, says 404 as well."""
     error = StatusError(404, "NotFound", "the server could not find the requested resource")
     lab.cluster.intercept = lambda _: AnswerInstead(Answer.refusing(error))
-    with pytest.raises(RefusedError, match="could not find the requested resource"):
+    with pytest.raises(RefusedError, match=r"status 404 \(NotFound\)"):
         backend.read(CI)
 
 
