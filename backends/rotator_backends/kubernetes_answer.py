@@ -39,9 +39,10 @@ PLURALS: Mapping[str, tuple[str, str]] = {
 DELETED_HINT = "its finalizers hold it; once they are done it is gone, and the next run can make it anew"
 _LONGEST = 600
 _SUCCESS, _REDIRECT = 200, 300
-_CANNOT = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "')
+_CANNOT = re.compile(r'User "(?P<user>[^"]*)" cannot \w+ resource "')
 _UNREACHED = re.compile(r'failed calling webhook "(?P<name>[^"]*)"')
 _NO_DRY_RUN = re.compile(r'admission webhook "(?P<name>[^"]*)" does not support dry run')
+_REASON = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
 _TERMINATING = re.compile(r"because it is being terminated")
 
 
@@ -152,12 +153,22 @@ def _refused(call: Call, _status: Json, said: str) -> RefusedError:
 
 
 def _said(call: Call, answer: Answer, status: Json) -> str:
-    """Return the server's words in one line, or that they cannot be shown: a webhook may repeat what it was shown."""
-    words = status.get("message")
-    text = " ".join(words.split()) if isinstance(words, str) and words.strip() else f"status {answer.status}"
+    """Return the server's words in one line, or as much as can be shown.
+
+    A webhook may repeat what it was shown: the values that we know. Of a read we do not know them.
+    """
+    text = _words(status)
+    if not text or call.verb == "get":
+        reason = str(status.get("reason") or "")
+        return f"status {answer.status}" + (f" ({reason})" if _REASON.fullmatch(reason) else "")
     if any(value in text for value in call.hidden):
         return f"status {answer.status}, in words that hold a value of the secret"
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST]
+
+
+def _words(status: Json) -> str:
+    words = status.get("message")
+    return " ".join(words.split()) if isinstance(words, str) else ""
 
 
 def _failure(call: Call, answer: Answer, said: str) -> RotatorError:
@@ -166,7 +177,7 @@ def _failure(call: Call, answer: Answer, said: str) -> RotatorError:
         return UnavailableError(f"{call}: {said}", hint=hint)
     if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
         return _busy(call, answer)
-    return unanswered(call, f"status {answer.status}" if said == f"status {answer.status}" else said)
+    return unanswered(call, said)
 
 
 def _busy(call: Call, answer: Answer) -> UnavailableError:
@@ -177,11 +188,11 @@ def _busy(call: Call, answer: Answer) -> UnavailableError:
 
 
 def _forbidden(call: Call, status: Json, said: str) -> RefusedError:
-    if found := _CANNOT.search(said):
+    if found := _CANNOT.search(_words(status)):
         if found["user"] == "system:anonymous":
             hint = "the kubeconfig gives no login that works: a missing token, or an exec plugin that failed"
             return UnauthenticatedError(f"{call}: nobody has logged in", hint=hint)
-        message = f"{call}: {found['user']} may not {found['verb']} it"
+        message = f"{call}: {found['user']} may not {call.verb} it"
         return RefusedError(message, hint=f"add to its Role in namespace {call.namespace}: {rule(call)}")
     return _refused(call, status, said)
 

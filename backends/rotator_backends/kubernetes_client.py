@@ -14,7 +14,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
@@ -152,7 +152,7 @@ class Access:
 
     def configuration(self) -> client.Configuration:
         """Read address and login anew. Raises: ``RefusedError``."""
-        found = client.Configuration()
+        found: Any = client.Configuration()  # whose types know less than it holds
         fault = ""
         try:
             self._load(found)
@@ -161,8 +161,25 @@ class Access:
         if fault:
             raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
         _check_encrypted(found, self._source)
+        if found.refresh_api_key_hook is not None:
+            found.refresh_api_key_hook = self.guarded(found.refresh_api_key_hook)
         found.retries = False  # urllib3 then repeats nothing at all, and raises errors as they are
-        return found
+        configured: client.Configuration = found
+        return configured
+
+    def guarded(self, refresh: Callable[[client.Configuration], object]) -> Callable[[client.Configuration], None]:
+        """Translate what comes out of the library when it reads a login again, in the middle of a call."""
+
+        def refreshed(configuration: client.Configuration) -> None:
+            fault = ""
+            try:
+                refresh(configuration)
+            except Exception as error:  # noqa: BLE001 - as in ``configuration``
+                fault = _fault(error)
+            if fault:
+                raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
+
+        return refreshed
 
     def _load(self, found: client.Configuration) -> None:
         if self.auth is Auth.IN_CLUSTER:
@@ -253,10 +270,11 @@ class Cluster:
         api = self._client(None)
         answer = self._exchange(api, call, body)
         if answer.status == _UNAUTHORIZED:  # nothing happened; a service account's token is replaced every hour
-            answer = self._exchange(self._client(api), call, body)
+            api = self._client(api)
+            answer = self._exchange(api, call, body)
         if answer.status == _UNAUTHORIZED:
             raise UnauthenticatedError(f"{self.server} does not accept our login", hint=self._access.login_hint)
-        return taken(call, answer)
+        return taken(replace(call, hidden=call.hidden | _tokens(api)), answer)
 
     def may(self, call: Call) -> bool:
         """Ask whether RBAC would allow a call (SelfSubjectAccessReview); who gets no answer may try."""
@@ -315,6 +333,11 @@ class Cluster:
             if too_late
             else f"the connection broke before the answer was whole ({type(error).__name__})",
         )
+
+
+def _tokens(api: client.ApiClient) -> frozenset[str]:
+    """Return the bearer tokens that were shown."""
+    return frozenset(key.split()[-1] for key in api.configuration.api_key.values() if key.strip())
 
 
 def _method(api: client.ApiClient, call: Call) -> Any:  # noqa: ANN401 - one of many generated methods

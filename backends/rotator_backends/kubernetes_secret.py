@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rotator.backend import Traits
 from rotator.errors import ConfigError, ConflictError, RefusedError, RotatorError
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Secret, Stored, Version
-from rotator_backends.kubernetes_answer import DELETED_HINT, Call, Json, NoDryRunError, Verb, rule, values_in
+from rotator_backends.kubernetes_answer import (
+    DELETED_HINT,
+    Call,
+    Json,
+    NoDryRunError,
+    Verb,
+    rule,
+    unanswered,
+    values_in,
+)
 from rotator_backends.kubernetes_restart import rehearse, restart
 from rotator_backends.kubernetes_settings import BackendSettings, Workload, backend_settings, destination_settings
 
@@ -96,13 +105,14 @@ class KubernetesBackend:
 
         Raises: ``UnavailableError``; ``RefusedError``, also where one of our two keys is not UTF-8.
         """
-        found = self._cluster.find(self._asked("get", location))
+        call = self._asked("get", location)
+        found = self._cluster.find(call)
         if found is None:
             return None
-        _check_readable(self._asked("get", location), found, (TOKEN_ID_KEY, TOKEN_SECRET_KEY))
+        _check_readable(call, found, (TOKEN_ID_KEY, TOKEN_SECRET_KEY))
         texts = {key: _text(value) for key, value in _data(found).items()}
         fields = {key: Secret(text) for key, text in texts.items() if text is not None}
-        return Stored(fields, _version(found))
+        return Stored(fields, _version(call, found))
 
     def write(self, location: SecretLocation, fields: Mapping[str, Secret], *, expected: Version | None) -> Version:
         """Create the secret, or patch these keys into it if it still has the expected resourceVersion.
@@ -114,13 +124,14 @@ class KubernetesBackend:
         data = _encoded(location, fields)
         if expected is None:
             call = self._asked("create", location, hidden=values_in(data))
-            return _version(self._cluster.call(call, _new(location, data)))
+            return _version(call, self._cluster.call(call, _new(location, data)))
         before = self._acceptable(location, fields)
-        if before is None or _version(before) != expected:
+        look = self._asked("get", location)
+        if before is None or _version(look, before) != expected:
             how = "removed" if before is None else "changed"
-            raise ConflictError(f"{self._asked('get', location).subject} was {how} by somebody else")
+            raise ConflictError(f"{look.subject} was {how} by somebody else")
         call = self._asked("patch", location, hidden=values_in(data) | values_in(_data(before)))
-        return _version(self._cluster.call(call, _patch(data, expected)))
+        return _version(call, self._cluster.call(call, _patch(data, expected)))
 
     def preflight(self, location: SecretLocation) -> None:
         """Return when the secret could be written now, and what is to be restarted could be: by server-side dry run.
@@ -255,5 +266,8 @@ def _check_readable(call: Call, found: Json, keys: tuple[str, ...]) -> None:
         raise RefusedError(f"{call}: its key {', '.join(odd)} holds bytes that are no UTF-8", hint=hint)
 
 
-def _version(found: Json) -> Version:
-    return Version(str(found["metadata"]["resourceVersion"]))
+def _version(call: Call, found: Json) -> Version:
+    version = found["metadata"].get("resourceVersion")
+    if not isinstance(version, str) or not version:
+        raise unanswered(call, "the answer has no resourceVersion")
+    return Version(version)

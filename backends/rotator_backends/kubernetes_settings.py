@@ -44,9 +44,6 @@ class Workload:
     kind: Kind
     name: str
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
-
 
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
@@ -61,8 +58,6 @@ def _namespace(value: str) -> str:
 
 
 def _timeout(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     duration = timedelta(minutes=int(found[1] or 0), seconds=int(found[2] or 0)) if found else timedelta()
     if not timedelta() < duration <= LONGEST_TIMEOUT:
