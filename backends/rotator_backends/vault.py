@@ -16,11 +16,10 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rotator.backend import Traits
-from rotator.errors import ConfigError, ConflictError, RefusedError, RotatorError
+from rotator.errors import ConfigError, ConflictError, RefusedError
 from rotator.model import Secret, Stored, Version
 from rotator_backends.vault_answers import Call, Silence, silence, unwell
 from rotator_backends.vault_kv import (
@@ -39,8 +38,6 @@ from rotator_backends.vault_settings import BackendSettings, backend_settings, d
 
 if TYPE_CHECKING:
     from rotator_backends.vault_wire import Wire
-
-WRITTEN_BY = "proxmox-token-rotator"
 
 
 class VaultBackend:
@@ -100,9 +97,7 @@ class VaultBackend:
         before = self._engine.read(location)
         _check_expected(location, before, expected)
         data = _merged(location, before.data or {}, fields)
-        version = self._engine.write(location, data, before)
-        self._annotate(location, before, fields)
-        return version
+        return self._engine.write(location, data, before)
 
     def preflight(self, location: VaultLocation) -> None:
         """Return when a write could begin now: the node is well, the mount is right, the policy allows it.
@@ -139,16 +134,6 @@ class VaultBackend:
         if check_version(self._login, self._settings.address, location, self._engine.number):
             with self._lock:
                 self._checked.add(location.mount)
-
-    def _annotate(self, location: VaultLocation, before: State, fields: Mapping[str, Secret]) -> None:
-        """Say in the custom metadata who wrote what; the record is written, whatever comes of this."""
-        if not self._settings.metadata or not isinstance(self._engine, KvTwo):
-            return
-        notes = {"written_by": WRITTEN_BY}
-        if "token_id" in fields:
-            notes["token_id"] = fields["token_id"].reveal()
-        with suppress(RotatorError):
-            self._engine.annotate(location, before, notes)
 
 
 def _wire(settings: BackendSettings) -> Wire:

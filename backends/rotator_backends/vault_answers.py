@@ -151,6 +151,8 @@ def _bad_request(call: Call, answer: Answer) -> RotatorError:
 def _not_found(call: Call, answer: Answer) -> RotatorError:
     if _VERSIONED.search(answer.warnings):
         return RefusedError(f"{call}: the mount is KV version 2", hint="set kv_version: 2")
+    if "namespace not found" in answer.said:
+        return NotFoundError(f"{call}: the namespace does not exist", hint="correct `namespace`")
     if _NO_ROUTE.search(answer.said):
         return NotFoundError(
             f"{call}: nothing is mounted there", hint="correct `mount` or `namespace`, or enable a KV secrets engine"

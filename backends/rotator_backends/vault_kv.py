@@ -15,14 +15,17 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rotator.errors import RefusedError
+from rotator.errors import RefusedError, RotatorError
 from rotator.model import Version
-from rotator_backends.vault_answers import NOT_FOUND, OK, Answer, Call, garbled, policy_line, refusal
+from rotator_backends.vault_answers import FORBIDDEN, NOT_FOUND, OK, Answer, Call, garbled, policy_line, refusal
 from rotator_backends.vault_login import Login
 from rotator_backends.vault_operations import annotate, capabilities, mount_of, read_v1, read_v2, write_v1, write_v2
+
+WRITTEN_BY = "proxmox-token-rotator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,6 @@ class State:
     data: Mapping[str, Any] | None = field(repr=False)
     number: int = 0
     version: Version | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 Policy = Mapping[str, tuple[str, ...]]
@@ -140,7 +142,7 @@ class KvTwo:
         if not isinstance(number, int) or not isinstance(made, str):
             raise garbled(call, answer)
         data = answer.part("data", "data") if answer.status == OK else None
-        return State(data, number, _named(number, made), answer.part("data", "metadata", "custom_metadata"))
+        return State(data, number, _named(number, made))
 
     def write(self, location: VaultLocation, data: Mapping[str, Any], before: State) -> Version:
         """Make a new version, if the latest one is still the one that was read."""
@@ -152,12 +154,18 @@ class KvTwo:
         number, made = found.get("version"), found.get("created_time")
         if not isinstance(number, int) or not isinstance(made, str):
             raise garbled(call, answer)
+        if self._annotating:
+            self._annotate(location, data, answer.part("data", "custom_metadata"))
         return _named(number, made)
 
-    def annotate(self, location: VaultLocation, before: State, notes: Mapping[str, str]) -> None:
-        """Put notes into the custom metadata, beside what is there."""
+    def _annotate(self, location: VaultLocation, data: Mapping[str, Any], others: Mapping[str, str]) -> None:
+        """Say in the custom metadata who wrote what; the record is written, whatever comes of this."""
+        token_id = {"token_id": data["token_id"]} if isinstance(data.get("token_id"), str) else {}
         call = _call("annotate", location, self._address, {})
-        self._login.ask(call, annotate(location.mount, location.path, {**before.annotations, **notes}))
+        with suppress(RotatorError):
+            self._login.ask(
+                call, annotate(location.mount, location.path, {**others, "written_by": WRITTEN_BY, **token_id})
+            )
 
 
 def check_version(login: Login, address: str, location: VaultLocation, wanted: int) -> bool:
@@ -170,7 +178,9 @@ def check_version(login: Login, address: str, location: VaultLocation, wanted: i
     call = Call(f"look what is mounted at {location.mount}", address)
     answer = login.ask(call, mount_of(location.mount, location.path))
     kind = answer.part("data").get("type")
-    if answer.status != OK or not isinstance(kind, str):
+    if answer.status not in {OK, FORBIDDEN}:
+        raise refusal(call, answer)
+    if not isinstance(kind, str):
         return False
     if kind not in {"kv", "generic"}:
         raise RefusedError(

@@ -73,10 +73,12 @@ def _from_file(path: Path, *, public: bool) -> Secret:
 
 def _content(path: Path, *, public: bool) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe without a writer must not block us
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError(f"auth: {path} is not a regular file", hint="name a file that holds the secret alone")
         if mode & stat.S_IROTH and not public:
             raise ConfigError(f"auth: everybody may read {path}", hint=f"chmod o-rwx {path}")
-        return file.read(_LONGEST + 2)
+        return os.read(descriptor, _LONGEST + 2)
+    finally:
+        os.close(descriptor)

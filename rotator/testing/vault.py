@@ -100,6 +100,10 @@ class SimulatedVault:
         """Stop serving; no thread is left. Repeat: nothing happens."""
         self._server.stop()
 
+    def refuse_connections(self) -> None:
+        """Take no further connection; those that are open go on. Repeat: nothing happens."""
+        self._server.refuse()
+
     @property
     def root_token(self) -> str:
         """Return the token that may do everything."""

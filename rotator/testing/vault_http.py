@@ -44,6 +44,8 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in {"Cache-Control": "no-store", "Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         if answer.body is not None:
             self.send_header("Content-Length", str(len(body)))
         elif answer.status != 204:  # noqa: PLR2004 - No Content, which has no length
@@ -127,12 +129,17 @@ class VaultServer(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver has it
         """Let go of a client that went away, or never meant it; nothing is printed."""
 
+    def refuse(self) -> None:
+        """Listen no more."""
+        self.shutdown()
+        self.socket.close()
+
     def stop(self) -> None:
         """Cut all connections and leave no thread behind. Repeat: nothing happens."""
         if self.closing.is_set():
             return
         self.closing.set()
-        self.shutdown()
+        self.refuse()
         with self._lock:
             for link in self._open:
                 _cut(link)

@@ -203,7 +203,7 @@ class VersionTwo:
     def _chosen(self, request: VaultRequest, name: str) -> list[Revision]:
         numbers = request.body.get("versions")
         if not isinstance(numbers, list) or not numbers:
-            raise VaultRefusalError(400, "no version number provided")
+            raise VaultRefusalError(400, "No version number provided")
         found = self.paths.get(name)
         return [found.revisions[number] for number in numbers if number in found.revisions] if found else []
 

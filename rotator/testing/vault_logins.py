@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from rotator.testing.vault_exchange import NOTHING, VaultRefusalError, VaultRepl
 from rotator.testing.vault_tokens import Terms
 
 _UNKNOWN = "invalid role or secret ID"
+_USER = re.compile(r"users/\w(?:[\w.-]*\w)?")
 _NO_USER = "invalid username or password"
 
 
@@ -119,6 +121,8 @@ class Userpass:
 
     def handle(self, request: VaultRequest, path: str) -> VaultReply:
         """Make users."""
+        if not _USER.fullmatch(path):
+            raise VaultRefusalError(404, "unsupported path")
         self.users.setdefault(path.removeprefix("users/").lower(), {}).update(request.body)
         return NOTHING
 

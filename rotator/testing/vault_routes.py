@@ -190,7 +190,9 @@ class Core:
         elif request.method == "GET":
             return reply({"name": name, "policy": policies.get(name, "")})
         else:
-            text = str(request.body.get("policy"))
+            text = str(request.body.get("policy") or "")
+            if not text:
+                raise VaultRefusalError(400, "'policy' parameter not supplied or empty")
             parsed(text)
             policies[name] = text
         return NOTHING
@@ -246,8 +248,11 @@ class Core:
         self.sealed = True
         return NOTHING
 
-    def _create_token(self, request: VaultRequest, _token: Token) -> VaultReply:
-        made = self.tokens.issue(Terms.of(request.body, prefix=""), request.namespace)
+    def _create_token(self, request: VaultRequest, token: Token) -> VaultReply:
+        terms = Terms.of(request.body, prefix="")
+        made = self.tokens.issue(
+            terms if terms.policies else replace(terms, policies=token.policies), request.namespace
+        )
         return reply(None, auth=made.auth(self.clock()))
 
     def _revoke_self(self, _request: VaultRequest, token: Token) -> VaultReply:
@@ -267,6 +272,6 @@ def _longest_first(named: dict[str, Any]) -> list[str]:
 def _split(named: dict[str, Any], path: str) -> tuple[Any, str]:
     """Find what is mounted at the beginning of a path, and the rest of it."""
     for name in _longest_first(named):
-        if path.startswith(f"{name}/"):
-            return named[name], path.removeprefix(f"{name}/")
+        if f"{path}/".startswith(f"{name}/"):
+            return named[name], path.removeprefix(name).removeprefix("/")
     return None, path

@@ -60,6 +60,8 @@ class Terms:
     max_ttl: float = 0
     uses: int = 0
     is_renewable: bool = True
+    has_default: bool = True
+    """Whether the policy ``default`` comes with the others."""
 
     @staticmethod
     def of(settings: Mapping[str, object], prefix: str = "token_") -> Terms:
@@ -70,6 +72,7 @@ class Terms:
             seconds(settings.get(f"{prefix}max_ttl", settings.get("explicit_max_ttl"))),
             int(str(settings.get(f"{prefix}num_uses", settings.get("num_uses")) or 0)),
             is_renewable=settings.get("renewable") is not False,
+            has_default=not settings.get(f"{prefix}no_default_policy"),
         )
 
 
@@ -83,14 +86,14 @@ class Tokens:
     def __repr__(self) -> str:
         return f"Tokens({len(self.all)})"
 
-    def issue(self, terms: Terms, namespace: str = "", *, prefix: str = "s.") -> Token:
+    def issue(self, terms: Terms, namespace: str = "") -> Token:
         """Make a token."""
         now = self._clock()
         ttl = terms.ttl or (0 if "root" in terms.policies else _DEFAULT_TTL)
         longest = now + terms.max_ttl if terms.max_ttl else None
         token = Token(
-            prefix + secrets.token_hex(12),
-            policies=tuple(dict.fromkeys((*terms.policies, *(() if "root" in terms.policies else ("default",))))),
+            "s." + secrets.token_hex(12),
+            policies=_named(terms),
             namespace=namespace,
             ttl=ttl,
             expires=min(filter(None, (now + ttl, longest))) if ttl else None,
@@ -135,6 +138,11 @@ class Tokens:
         if token is None or token.wrapped is None or (token.expires or 0) <= self._clock():
             raise VaultRefusalError(400, _BAD_WRAPPING)
         return token.wrapped
+
+
+def _named(terms: Terms) -> tuple[str, ...]:
+    has_default = terms.has_default and "root" not in terms.policies
+    return tuple(dict.fromkeys((*terms.policies, *(("default",) if has_default else ()))))
 
 
 def _is_within(namespace: str, of_token: str) -> bool:

@@ -1,0 +1,468 @@
+"""What is told when a Vault is not well, does not answer, or is not one: the message, the hint, and what happened."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from rotator.errors import (
+    ConfigError,
+    ConflictError,
+    OutcomeUnknownError,
+    RefusedError,
+    RotatorError,
+    UnavailableError,
+)
+from rotator.testing.vault import (
+    HangUpAfter,
+    HangUpBefore,
+    Hold,
+    VaultAnswerAfter,
+    VaultAnswerInstead,
+    VaultRequest,
+)
+from rotator_backends.vault import VaultBackend
+from rotator_backends.vault_kv import VaultLocation
+from tests.vault.lab import RECORD, Simulated, simulated
+
+PLACE = VaultLocation("secret", "ci")
+SHORT = 0.3
+"""Seconds to wait for what will not come."""
+LOOK = "is Vault running, is `address` right, and does a firewall let us through?"
+UNKNOWN = "it may have taken effect: look before repeating"
+
+
+def failing(attempt: Callable[[], object], *, by: type[RotatorError]) -> tuple[str, str]:
+    """Return message and hint of the error that an attempt must end with."""
+    with pytest.raises(RotatorError) as caught:
+        attempt()
+    assert type(caught.value) is by
+    assert caught.value.__context__ is None
+    return caught.value.message, caught.value.hint
+
+
+def read(backend: VaultBackend) -> Callable[[], object]:
+    """Read a record."""
+    return lambda: backend.read(PLACE)
+
+
+def write(backend: VaultBackend) -> Callable[[], object]:
+    """Create a record."""
+    return lambda: backend.write(PLACE, RECORD, expected=None)
+
+
+def of_writes(fault: Any) -> Callable[[VaultRequest], Any]:  # noqa: ANN401 - any fault
+    """Let a fault meet writes of the record alone."""
+    return lambda request: fault if request.method == "PUT" and request.path == "secret/data/ci" else None
+
+
+def of_reads(fault: Any) -> Callable[[VaultRequest], Any]:  # noqa: ANN401 - any fault
+    """Let a fault meet reads of the record alone."""
+    return lambda request: fault if request.method == "GET" and request.path == "secret/data/ci" else None
+
+
+def seal(sim: Simulated) -> None:
+    """Seal it."""
+    sim.server.sealed = True
+
+
+def forget(sim: Simulated) -> None:
+    """Make it as new."""
+    sim.server.initialized = False
+
+
+def recover(sim: Simulated) -> None:
+    """Make it a secondary."""
+    sim.server.standby = "recovery"
+
+
+def stand_by(sim: Simulated) -> None:
+    """Make it a standby that points elsewhere."""
+    sim.server.standby, sim.server.forwards, sim.server.leader = "standby", False, "https://other.example:8200"
+
+
+def lose_the_leader(sim: Simulated) -> None:
+    """Make it a standby that knows no leader."""
+    sim.server.standby, sim.server.forwards = "performance", False
+
+
+STATES = [
+    (seal, "it is sealed", "unseal it: bao operator unseal, or vault operator unseal"),
+    (forget, "it is not initialized", "initialize it: bao operator init, or vault operator init"),
+    (recover, "the cluster is a disaster recovery secondary", "set `address` to the primary cluster"),
+    (
+        stand_by,
+        "the node is a standby that does not forward",
+        "set `address` to the active node or to a load balancer that asks sys/health; redirects are not followed",
+    ),
+    (
+        lose_the_leader,
+        "the node is a standby and finds no active node",
+        "wait until the cluster has elected one, then run again",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "what", "hint"), STATES)
+def test_a_node_that_takes_no_requests_says_why(
+    sim: Simulated, change: Callable[[Simulated], None], what: str, hint: str
+) -> None:
+    """Nothing has happened, also when it becomes so just before the write."""
+    backend = sim.backend()
+    backend.read(PLACE)
+
+    def change_before_writes(request: VaultRequest) -> None:
+        if request.method == "PUT":
+            change(sim)
+
+    sim.server.intercept = change_before_writes
+    expected = f"cannot write secret/ci at {sim.address}: {what}", hint
+    assert failing(write(backend), by=UnavailableError) == expected
+    sim.server.intercept = None
+    assert failing(read(backend), by=UnavailableError) == (f"cannot read secret/ci at {sim.address}: {what}", hint)
+    message, shown = failing(lambda: backend.preflight(PLACE), by=UnavailableError)
+    assert message.endswith(f" at {sim.address}: {what}")
+    assert shown == hint
+
+
+@pytest.mark.parametrize("state", ["standby", "performance"])
+def test_a_standby_that_forwards_is_as_good_as_any(sim: Simulated, state: Any) -> None:  # noqa: ANN401 - a literal
+    """Its health is a 429 or 473, which is neither a rate limit nor an error."""
+    sim.server.standby = state
+    backend = sim.backend()
+    backend.preflight(PLACE)
+    assert write(backend)()
+
+
+def test_a_preflight_looks_at_the_health_first(sim: Simulated) -> None:
+    """It needs no token."""
+    sim.server.sealed = True
+    message, hint = failing(lambda: sim.backend().preflight(PLACE), by=UnavailableError)
+    assert message == f"cannot look how it is at {sim.address}: it is sealed"
+    assert hint == "unseal it: bao operator unseal, or vault operator unseal"
+    assert [call.path for call in sim.server.calls] == ["sys/health"]
+
+
+def test_what_hides_the_health_does_not_matter(sim: Simulated) -> None:
+    """A proxy may keep it to itself."""
+    sim.server.intercept = lambda request: VaultAnswerInstead(403) if request.path == "sys/health" else None
+    sim.backend().preflight(PLACE)
+
+
+def test_a_rate_limit_is_told_as_one(sim: Simulated) -> None:
+    """It is no standby, although the number is the same."""
+    backend = sim.backend()
+    backend.read(PLACE)
+    sim.admin().adapter.post("/v1/sys/quotas/rate-limit/all", json={"rate": 1, "interval": "1h"})
+    backend.read(PLACE)
+    assert failing(write(backend), by=UnavailableError) == (
+        f"cannot read secret/ci at {sim.address}: too many requests",
+        "a rate limit quota of the server is used up",
+    )
+
+
+def test_how_long_to_wait_is_passed_on(sim: Simulated) -> None:
+    """If it is a number of seconds."""
+    backend = sim.backend()
+    sim.server.intercept = of_writes(VaultAnswerInstead(429, headers={"Retry-After": "7"}))
+    assert failing(write(backend), by=UnavailableError)[1].endswith("used up; it asks to wait 7 s")
+    sim.server.intercept = of_writes(VaultAnswerInstead(429, headers={"Retry-After": "<b>later</b>"}))
+    assert failing(write(backend), by=UnavailableError)[1].endswith("used up")
+
+
+def test_a_conflict_in_the_last_moment_is_one(sim: Simulated) -> None:
+    """Somebody writes between our read and our write: the server compares, and nothing is lost."""
+    backend, other = sim.backend(), sim.backend()
+    version = backend.write(PLACE, RECORD, expected=None)
+
+    def write_first(request: VaultRequest) -> None:
+        if request.method == "PUT":
+            sim.server.intercept = None
+            other.write(PLACE, RECORD, expected=version)
+
+    sim.server.intercept = write_first
+    message, _ = failing(lambda: backend.write(PLACE, RECORD, expected=version), by=ConflictError)
+    assert message == f"cannot write secret/ci at {sim.address}: it was changed by somebody else"
+    assert sim.raw(PLACE)["metadata"]["version"] == 2
+
+
+def test_a_conflict_after_a_deletion_is_one(sim: Simulated) -> None:
+    """Two writers replace a deleted version: the number is compared all the same."""
+    backend, other = sim.backend(), sim.backend()
+    backend.write(PLACE, RECORD, expected=None)
+    sim.admin().secrets.kv.v2.delete_latest_version_of_secret("ci")
+
+    def write_first(request: VaultRequest) -> None:
+        if request.method == "PUT":
+            sim.server.intercept = None
+            other.write(PLACE, RECORD, expected=None)
+
+    sim.server.intercept = write_first
+    assert failing(write(backend), by=ConflictError)[0].endswith("it was changed by somebody else")
+
+
+@pytest.mark.parametrize(
+    ("fault", "why", "happened"),
+    [
+        (HangUpBefore(), "the connection broke (ConnectionError)", False),
+        (HangUpAfter(), "the connection broke (ConnectionError)", True),
+        (Hold(), f"no answer within {SHORT:g} s", False),
+        (Hold(after=True), f"no answer within {SHORT:g} s", True),
+        (VaultAnswerInstead(500, ("internal error",)), "status 500, internal error", False),
+        (VaultAnswerAfter(500), "status 500", True),
+        (VaultAnswerAfter(502), "status 502", True),
+        (VaultAnswerAfter(503), "status 503", True),
+        (VaultAnswerAfter(504), "status 504", True),
+        (VaultAnswerAfter(200), "the answer (status 200) is not one of Vault's", True),
+        (VaultAnswerAfter(204), "the answer (status 204) is not one of Vault's", True),
+    ],
+)
+def test_a_write_without_an_answer_is_unknown(sim: Simulated, fault: object, why: str, happened: bool) -> None:  # noqa: FBT001 - a parameter
+    """It is sent once, and never again; whether it has happened shows when one looks."""
+    backend = sim.backend(timeout=SHORT)
+    backend.read(PLACE)
+    sim.server.calls.clear()
+    sim.server.intercept = of_writes(fault)
+    expected = f"cannot write secret/ci at {sim.address}: {why}", UNKNOWN
+    assert failing(write(backend), by=OutcomeUnknownError) == expected
+    sim.server.close()
+    assert [call.method for call in sim.server.calls] == ["GET", "PUT"]
+    engine: Any = sim.server.core.namespaces[""].mounts["secret"].engine
+    assert ("ci" in engine.paths) is happened
+
+
+@pytest.mark.parametrize(
+    ("fault", "why", "hint"),
+    [
+        (HangUpBefore(), "the connection broke (ConnectionError)", LOOK),
+        (Hold(), f"no answer within {SHORT:g} s", LOOK),
+        (
+            VaultAnswerInstead(502),
+            "status 502",
+            "look at the log of the server, and of what stands in between",
+        ),
+        (
+            VaultAnswerInstead(200),
+            "the answer (status 200) is not one of Vault's",
+            "is this the address of Vault or OpenBao, and what stands in between?",
+        ),
+    ],
+)
+def test_a_read_without_an_answer_is_unavailable(sim: Simulated, fault: object, why: str, hint: str) -> None:
+    """Nothing can have happened; and a write whose read fails has not been sent."""
+    backend = sim.backend(timeout=SHORT)
+    backend.read(PLACE)
+    sim.server.intercept = of_reads(fault)
+    expected = f"cannot read secret/ci at {sim.address}: {why}", hint
+    assert failing(read(backend), by=UnavailableError) == expected
+    assert failing(write(backend), by=UnavailableError) == expected
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 409, 413])
+def test_what_a_server_refuses_is_refused(sim: Simulated, status: int) -> None:
+    """With what it said, if it said anything."""
+    backend = sim.backend()
+    sim.server.intercept = of_writes(VaultAnswerInstead(status, ("some reason",)))
+    with pytest.raises(RefusedError) as caught:
+        write(backend)()
+    assert not isinstance(caught.value, ConflictError)
+    said = "the record is larger than Vault takes" if status == 413 else f"status {status}, some reason"
+    assert caught.value.message == f"cannot write secret/ci at {sim.address}: {said}"
+
+
+def test_nobody_listens(sim: Simulated) -> None:
+    """Nothing was sent, so a write did not happen."""
+    backend = sim.backend()
+    backend.read(PLACE)
+    version = backend.write(PLACE, RECORD, expected=None)
+    sim.server.close()
+    expected = f"cannot read secret/ci at {sim.address}: connection refused", LOOK
+    assert failing(read(backend), by=UnavailableError) == expected
+    attempt = lambda: backend.write(PLACE, RECORD, expected=version)  # noqa: E731 - as the others
+    assert failing(attempt, by=UnavailableError) == expected
+
+
+def test_nobody_listens_any_more_when_it_comes_to_the_write(sim: Simulated) -> None:
+    """A write goes out on a connection of its own: refused, it did not happen, and that is known."""
+    backend = sim.backend()
+    backend.read(PLACE)
+
+    def stop_before_the_write(request: VaultRequest) -> None:
+        if request.path == "secret/data/ci":
+            sim.server.refuse_connections()
+
+    sim.server.intercept = stop_before_the_write
+    expected = f"cannot write secret/ci at {sim.address}: connection refused", LOOK
+    assert failing(write(backend), by=UnavailableError) == expected
+
+
+def test_a_name_that_does_not_resolve(sim: Simulated) -> None:
+    """The domain ``invalid`` never does (RFC 6761)."""
+    backend = sim.backend(address="https://vault.invalid:8200")
+    assert failing(read(backend), by=UnavailableError) == (
+        "cannot look what is mounted at secret at https://vault.invalid:8200: the name does not resolve",
+        "correct `address`, or look at DNS",
+    )
+
+
+def test_a_certificate_that_is_not_trusted(sim: Simulated) -> None:
+    """Nothing is sent to whoever shows it."""
+    other = sim.folder / "other.pem"
+    other.write_bytes(trustme.CA().cert_pem.bytes())
+    message, hint = failing(read(sim.backend(ca=str(other))), by=UnavailableError)
+    start = f"cannot look what is mounted at secret at {sim.address}: its certificate is not trusted: "
+    assert message.startswith(start)
+    assert hint == "set `ca` to the PEM file of the authority that issued it"
+    assert sim.server.calls == []
+
+
+def test_without_an_authority_the_systems_count(sim: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not one that the environment names: neither for Vault nor for Python's libraries."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VAULT_CACERT", "BAO_CACERT"):
+        monkeypatch.setenv(variable, str(sim.ca))
+    settings = {key: value for key, value in sim.settings().items() if key != "ca"}
+    assert "its certificate is not trusted" in failing(read(VaultBackend.configure(settings)), by=UnavailableError)[0]
+
+
+def test_the_name_in_the_certificate_counts(sim: Simulated) -> None:
+    """A trusted authority is not enough."""
+    address = sim.address.replace("127.0.0.1", "127.1")
+    assert "certificate is not trusted" in failing(read(sim.backend(address=address)), by=UnavailableError)[0]
+
+
+@pytest.mark.parametrize("setting", ["ca", "client_cert", "client_key"])
+def test_a_file_of_the_connection_that_is_not_there(sim: Simulated, setting: str) -> None:
+    """It is told by its setting."""
+    there: dict[str, Any] = {"client_cert": str(sim.ca), setting: "/nowhere/to.pem"}
+    message, hint = failing(read(sim.backend(**there)), by=ConfigError)
+    assert message == f"{setting}: /nowhere/to.pem cannot be read: No such file or directory"
+    assert hint == "check the path and who may read it"
+
+
+def test_a_key_with_a_password_does_not_ask_for_it(sim: Simulated) -> None:
+    """The terminal may be nobody's."""
+    key = sim.folder / "key.pem"
+    key.write_text("-----BEGIN ENCRYPTED PRIVATE " + "KEY-----\n")
+    message, hint = failing(read(sim.backend(client_cert=str(sim.ca), client_key=str(key))), by=ConfigError)
+    assert message == f"client_key: the key in {key} is encrypted"
+    assert hint == "give one without a password"
+
+
+def test_plain_http_on_this_machine_works(tmp_path: Path) -> None:
+    """An agent beside us needs no TLS."""
+    with simulated(tmp_path, tls=False) as sim:
+        backend = sim.backend()
+        assert write(backend)()
+        sim.server.intercept = of_writes(HangUpAfter())
+        attempt = lambda: backend.write(PLACE, RECORD, expected=backend.read(PLACE).version)  # type: ignore[union-attr] # noqa: E731 - as the others
+        failing(attempt, by=OutcomeUnknownError)
+
+
+@contextmanager
+def listening(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Listen, and do as told with each connection; returns where."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    links: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            links.append(link)
+            behave(link)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield "127.0.0.1:{1}".format(*listener.getsockname())
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for link in links:
+            link.close()
+        thread.join()
+
+
+def settings(address: str, tmp_path: Path) -> dict[str, Any]:
+    """Return settings for what is no Vault."""
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text("a-token")
+    return {"address": address, "timeout": SHORT, "auth": {"token": {"file": str(token)}}}
+
+
+MOUNT = "cannot look what is mounted at secret at"
+
+
+def test_a_handshake_that_hangs_has_sent_nothing(tmp_path: Path) -> None:
+    """For requests it is the same error as a time-out after sending; for us it is not."""
+    with listening(lambda _: None) as address:
+        backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
+        expected = f"{MOUNT} https://{address}: no answer within {SHORT:g} s", LOOK
+        assert failing(read(backend), by=UnavailableError) == expected
+        assert backend._wire.ask(lambda client: client.adapter.post("/v1/x"), token=None, changing=True).sent is False  # type: ignore[union-attr] # noqa: SLF001 - what decides
+        backend.close()
+
+
+def test_what_speaks_no_tls_is_told(tmp_path: Path) -> None:
+    """It is another service, or the address lacks its s."""
+    with listening(lambda link: link.sendall(b"220 smtp.example ESMTP\r\n")) as address:
+        backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
+        expected = "the TLS handshake failed", "does it speak TLS there? does it want a client certificate?"
+        message, hint = failing(read(backend), by=UnavailableError)
+        assert (message, hint) == (f"{MOUNT} https://{address}: {expected[0]}", expected[1])
+        backend.close()
+
+
+def replying(raw: bytes) -> Callable[[socket.socket], None]:
+    """Answer whatever is asked with these bytes."""
+
+    def behave(link: socket.socket) -> None:
+        link.recv(65536)
+        link.sendall(raw)
+        link.close()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "the answer (status 200) is not one of Vault's"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "the answer (status 200) is not one of Vault's"),
+        (b"HTTP/1.1 403 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", "permission denied"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "the connection broke (ChunkedEncodingError)"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the connection broke (ConnectionError)"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+            "the connection broke (ContentDecodingError)",
+        ),
+    ],
+)
+def test_what_is_no_vault_is_no_empty_record(tmp_path: Path, raw: bytes, why: str) -> None:
+    """Whatever answers, and however."""
+    with listening(replying(raw)) as address:
+        backend = VaultBackend.configure(settings(f"http://{address}", tmp_path))
+        with pytest.raises((UnavailableError, RefusedError)) as caught:
+            backend.read(PLACE)
+        assert caught.value.message.endswith(why)
+        backend.close()
+
+
+def test_a_global_debug_level_prints_nothing(
+    sim: Simulated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python's HTTP prints headers then, and the token is one."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 2)
+    assert write(sim.backend())()
+    assert "send: " not in capsys.readouterr().out
