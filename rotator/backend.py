@@ -12,7 +12,7 @@ and no log line carries a value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -78,4 +78,19 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Repeat: nothing happens."""
+        ...
+
+
+@runtime_checkable
+class ChecksKeys(Protocol):
+    """What a backend may do beyond the protocol, if some of its places cannot hold every key."""
+
+    def check_keys(self, location: Any, keys: Collection[str]) -> None:  # noqa: ANN401
+        """Return when a record of these keys has room there; it is asked while the configuration is checked.
+
+        Contacts nobody.
+
+        Raises: ``ConfigError`` whose message lists every fault, a line each that begins with the key: ``a.b: not the
+        name of a variable``.
+        """
         ...

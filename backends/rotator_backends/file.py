@@ -8,7 +8,7 @@ that file and in the lock file beside it: the backend itself has no state, so an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ from rotator.errors import ConflictError, RefusedError
 from rotator.model import Secret, Stored, Version
 from rotator_backends.file_checks import check_folder, check_not_mounted, check_writable
 from rotator_backends.file_formats import ContentError, Format, codec, decoded, encoded
+from rotator_backends.file_keys import check_keys
 from rotator_backends.file_lock import Lock, held
 from rotator_backends.file_replace import Snapshot, probe, remove_leftovers, replace, take
 from rotator_backends.file_settings import BackendSettings, backend_settings, destination_settings
@@ -31,10 +32,11 @@ _UNCHANGED = "; the record is unchanged"
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    """One record: the file's path, absolute, and the format of its content."""
+    """One record: the file's path, absolute, the format of its content, and what a text as a whole is called."""
 
     path: Path
     format: Format
+    key: str = ""
 
 
 class FileBackend:
@@ -58,7 +60,7 @@ class FileBackend:
         return cls(backend_settings(settings))
 
     def locate(self, settings: Mapping[str, Any]) -> tuple[FileLocation, str]:
-        """Make a location of ``path`` and ``format``.
+        """Make a location of ``path``, ``format`` and ``key``.
 
         The label is the real path, so that one file under two names is found; the location keeps the path as it was
         given, because a link among its folders may be meant to change.
@@ -66,7 +68,14 @@ class FileBackend:
         Raises: ``ConfigError``, a line for each fault.
         """
         found = destination_settings(settings, root=self._settings.root)
-        return FileLocation(found.path, found.format), f"file:{os.path.realpath(found.path)}"
+        return FileLocation(found.path, found.format, found.key), f"file:{os.path.realpath(found.path)}"
+
+    def check_keys(self, location: FileLocation, keys: Collection[str]) -> None:
+        """Return when a record of these keys fits the format.
+
+        Raises: ``ConfigError``, a line for each fault.
+        """
+        check_keys(keys, location.format, key=location.key, name=location.path.name)
 
     def read(self, location: FileLocation) -> Stored | None:
         """Read the record; no lock is needed, since a file is only ever replaced whole.
@@ -78,7 +87,7 @@ class FileBackend:
             seen = take(folder, path.name, system=self._system)
         if seen is None:
             return None
-        fields = codec(location.format).fields
+        fields = codec(location.format, location.key).fields
         with _judging(location):
             found = fields(decoded(seen.data))
         return Stored({key: Secret(value) for key, value in found.items()}, seen.version)
@@ -95,7 +104,8 @@ class FileBackend:
             _check_expected(location, before, expected)
             with _judging(location):
                 text = decoded(before.data) if before else ""
-                data = encoded(location.format, text, {key: value.reveal() for key, value in fields.items()})
+                values = {key: value.reveal() for key, value in fields.items()}
+                data = encoded(location.format, text, values, location.key)
             mode = self._settings.permissions
             return replace(lock, location.path.name, data, before=before, mode=mode, system=self._system)
 
@@ -108,7 +118,7 @@ class FileBackend:
             before = self._acceptable(location, lock)
             check_not_mounted(Path(os.path.realpath(location.path)), self._system.mounts())
             with _judging(location):
-                codec(location.format).fields(decoded(before.data) if before else "")
+                codec(location.format, location.key).fields(decoded(before.data) if before else "")
             probe(lock.folder, location.path.name, system=self._system)
 
     def close(self) -> None:

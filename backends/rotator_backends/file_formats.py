@@ -30,6 +30,7 @@ class Format(StrEnum):
     ENV = "env"
     YAML = "yaml"
     TOKEN = "token"  # noqa: S105 - the name of a format
+    TEXT = "text"
 
 
 class ContentError(Exception):
@@ -54,8 +55,13 @@ class Codec(Protocol):
         ...
 
 
-def codec(kind: Format) -> Codec:
-    """Find what reads and writes a format; PyYAML is imported only for the one that needs it."""
+def codec(kind: Format, key: str = "") -> Codec:
+    """Find what reads and writes a format; PyYAML is imported only for the one that needs it.
+
+    ``key`` is what the one value of a text is called.
+    """
+    if kind is Format.TEXT:
+        return TextCodec(key)
     if kind is Format.YAML:
         from rotator_backends.file_yaml import YamlCodec  # noqa: PLC0415 - for those who have YAML records
 
@@ -77,15 +83,15 @@ def decoded(data: bytes) -> str:
     return text
 
 
-def encoded(kind: Format, text: str, changes: Mapping[str, str]) -> bytes:
+def encoded(kind: Format, text: str, changes: Mapping[str, str], key: str = "") -> bytes:
     """Change some fields of a text, and prove that they and all others are read back.
 
     Raises: ``ContentError``.
     """
-    for key, value in changes.items():
-        if _HALF.search(key + value):
-            raise ContentError(f"the key or value of {key!a} is no text: it has half a character (a lone surrogate)")
-    form = codec(kind)
+    for name, value in changes.items():
+        if _HALF.search(name + value):
+            raise ContentError(f"the key or value of {name!a} is no text: it has half a character (a lone surrogate)")
+    form = codec(kind, key)
     new = form.changed(text, changes)
     if not _holds(form, new, {**form.fields(text), **changes}):
         raise ContentError(f"it cannot take these fields and keep its others; write it in plainer {kind}")
@@ -255,9 +261,14 @@ def _unquoted(value: str) -> str | None:
     return None if re.search(r"['\"\\]", value) else value
 
 
+def is_variable(key: str) -> bool:
+    """Say whether a key can be the name of an environment variable."""
+    return _NAME.fullmatch(key) is not None
+
+
 def _env_quoted(key: str, value: str) -> str:
     """Quote so that a shell and systemd agree (systemd.exec(5)): ``'…'``, or ``"…"`` where a ``'`` is in it."""
-    if not _NAME.fullmatch(key):
+    if not is_variable(key):
         raise ContentError(f"the key {key!a} is no name of a variable")
     if re.search(r"[\n\r\0]", value):
         raise ContentError(f"the value of {key!a} has a line break, which env files cannot hold everywhere")
@@ -290,6 +301,23 @@ class TokenCodec:
         if not re.fullmatch(r"\S+", new[TOKEN_SECRET]):
             raise ContentError(f"its {TOKEN_SECRET} would be empty or have a blank")
         return f"{new[TOKEN_ID]}={new[TOKEN_SECRET]}\n"
+
+
+class TextCodec:
+    """A text of any form that is one value as a whole; what it means is the business of whoever writes it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def fields(self, text: str) -> dict[str, str]:
+        """Return the text under its key; an empty file has none."""
+        return {self._key: text} if text.strip() else {}
+
+    def changed(self, text: str, changes: Mapping[str, str]) -> str:
+        """Put another text in its place."""
+        if set(changes) - {self._key}:
+            raise ContentError(f"it is one text, with {self._key!a} as its only key")
+        return changes.get(self._key, text)
 
 
 def _is_token(text: str) -> bool:

@@ -58,6 +58,8 @@ class DestinationSettings(_Settings):
 
     path: Path
     format: Format = Field(default=None, validate_default=True)
+    key: str = Field(default=None, validate_default=True)
+    """What the text of a file of the format ``text`` is called; its name, as when it is mounted from a Secret."""
 
     @field_validator("path", mode="before")
     @classmethod
@@ -78,9 +80,21 @@ class DestinationSettings(_Settings):
         if value is not None or path is None:
             return value or Format.JSON
         if (found := format_of(path)) is None:
-            known = f"json, env, yaml or token; {', '.join(_SUFFIXES)} at its end say it too"
+            known = f"json, env, yaml, token or text; {', '.join(_SUFFIXES)} at its end say it too"
             raise ValueError(f"cannot be told from the name {path.name}; say {known}")
         return found
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _check_key(cls, value: object, info: ValidationInfo) -> object:
+        path, kind = info.data.get("path"), info.data.get("format")
+        if value is None:
+            return path.name if path and kind is Format.TEXT else ""
+        if not isinstance(value, str) or not value:
+            raise ValueError("must be the name of a key")
+        if kind is not Format.TEXT:
+            raise ValueError("only a file of the format text has one key")
+        return value
 
 
 def _below(root: Path | None, path: str) -> Path:
@@ -119,7 +133,7 @@ def destination_settings(settings: Mapping[str, Any], *, root: Path | None) -> D
         return DestinationSettings.model_validate(dict(settings), context=root)
     except ValidationError as error:
         faults = _faults(error)
-    raise ConfigError(faults, hint="a destination in a file takes path and format")
+    raise ConfigError(faults, hint="a destination in a file takes path, format and key")
 
 
 def _faults(error: ValidationError) -> str:

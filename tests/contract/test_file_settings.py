@@ -43,7 +43,7 @@ def test_a_format_is_told_by_the_name(name: str, form: Format) -> None:
 def test_a_format_is_not_guessed(name: str) -> None:
     """A consumer of another format would find its file destroyed; so it has to be said."""
     (fault,) = faults(FileBackend.configure({}).locate, {"path": f"/nowhere/{name}"})
-    assert fault.startswith(f"format: cannot be told from the name {name}; say json, env, yaml or token")
+    assert fault.startswith(f"format: cannot be told from the name {name}; say json, env, yaml, token or text")
     location, _ = FileBackend.configure({}).locate({"path": f"/nowhere/{name}", "format": "token"})
     assert location.format is Format.TOKEN
 
