@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from rotator.backend import Backend
 from rotator.clock import Clock
 from rotator.errors import ConflictError, NotFoundError, OutcomeUnknownError, RotatorError
 from rotator.events import Listener, Step
 from rotator.marker import Marker
-from rotator.model import Grant, Observation, Request, Token
+from rotator.model import Destination, Grant, Observation, Request, Secret, Token, TokenId
 from rotator.narrate import Narrator
 from rotator.plan import Plan
 from rotator.policy import Reason
@@ -52,6 +53,8 @@ class Act:
     rotation: str
     new: Token | None = None
     """The token that was issued, or the pinned one with its new secret."""
+    expire: datetime | None = None
+    """Its end, if PVE enforces one."""
     marker: Marker | None = None
     grants: tuple[Grant, ...] = ()
     is_ours_alone: bool = False
@@ -78,6 +81,19 @@ class Act:
         if token is None:
             raise LookupError("a step before anything was issued or published")
         return token
+
+    def shown(self, token: Token, destination: Destination) -> dict[str, Secret]:
+        """Return the keys and values that show a token in a destination.
+
+        Raises: ``RefusedError`` when they cannot.
+        """
+        return destination.shape.render(token, self.end_of(token.id))
+
+    def end_of(self, token: TokenId) -> datetime | None:
+        """Tell the end that PVE enforces for a token, as it was issued or observed in this act."""
+        if self.new and token == self.new.id:
+            return self.expire
+        return next((it.expire for it in self.seen.tokens if it.id == token), None)
 
     def patiently(self, call: Callable[[], None], again_on: type[RotatorError]) -> None:
         """Do it again after a pause as long as it raises that, for a node or a replica that lags behind."""

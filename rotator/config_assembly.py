@@ -17,6 +17,7 @@ from rotator.backend import Backend
 from rotator.config_clusters import Clusters
 from rotator.config_credentials import Credentials
 from rotator.config_crosses import Crosses
+from rotator.config_fields import site_of
 from rotator.config_places import Findings, Places
 from rotator.config_shape import Parts, parts_of
 from rotator.faults import InvalidConfigError, Problem
@@ -77,7 +78,8 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
     makes_clusters = Clusters(findings, places, environ)
     settled = {name: makes_clusters.settle(name, part) for name, part in parts.clusters.items()}
     clusters = {name: cluster for name, cluster in settled.items() if cluster}
-    makes_credentials = Credentials(findings, places, parts.defaults, parts.owner)
+    sites = {name: site_of(name, cluster.part) for name, cluster in parts.clusters.items()}
+    makes_credentials = Credentials(findings, places, parts.defaults, parts.owner, sites)
     credentials = [makes_credentials.settle(part) for part in parts.credentials]
     Crosses(findings, clusters, parts.named_clusters).check(credentials)
     return Settings(

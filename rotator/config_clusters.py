@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
+from rotator.config_fields import Site, site_of
 from rotator.config_places import Findings, Places
 from rotator.config_schema import (
     BackendPart,
@@ -83,15 +84,15 @@ class Clusters:
     def _operator(self, name: str, part: ClusterPart, loc: Loc) -> Operator | None:
         match part.operator:
             case RecordPart():
-                return self._record(name, part.operator, loc)
+                return self._record(name, part.operator, loc, site_of(name, part))
             case TokenPart():
                 return self._token(part.operator, loc)
             case TicketPart():
                 return self._ticket(part.operator, loc)
         assert_never(part.operator)
 
-    def _record(self, name: str, part: RecordPart, loc: Loc) -> Operator | None:
-        destination = self._places.destination(part, loc)
+    def _record(self, name: str, part: RecordPart, loc: Loc, site: Site) -> Operator | None:
+        destination = self._places.destination(part, loc, site)
         if destination is None:
             return None
         reader = self._readers.setdefault(destination.label, name)

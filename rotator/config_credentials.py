@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rotator.config_fields import Site
 from rotator.config_places import Findings, Places
 from rotator.config_schema import CredentialPart, PlacePart, RulesPart
 from rotator.config_shape import Salvaged
 from rotator.config_values import base_for
 from rotator.durations import spell_duration
-from rotator.model import TOKEN_NAME, Credential, Destination, Grant, Probe, Strategy, Window
+from rotator.errors import RefusedError
+from rotator.model import (
+    TOKEN_NAME,
+    Credential,
+    Destination,
+    Grant,
+    Probe,
+    Secret,
+    Strategy,
+    Token,
+    TokenId,
+    Window,
+)
 from rotator.yaml_lines import Loc
 
 EVERY = timedelta(days=30)
@@ -78,11 +91,19 @@ class Rules:
 class Credentials:
     """Makes credentials; what is wrong goes to the findings."""
 
-    def __init__(self, findings: Findings, places: Places, defaults: Salvaged[RulesPart], owner: str) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        places: Places,
+        defaults: Salvaged[RulesPart],
+        owner: str,
+        sites: Mapping[str, Site],
+    ) -> None:
         self._findings = findings
         self._places = places
         self._defaults = defaults
         self._owner = owner
+        self._sites = sites
 
     def settle(self, salvaged: Salvaged[CredentialPart]) -> Settled:
         """Make one credential, as far as that goes."""
@@ -93,7 +114,7 @@ class Credentials:
         self._check_grants(part, loc, rules)
         self._check_probes(rules)
         self._check_operator(part, rules)
-        places = [(place_loc, self._destination(place, place_loc)) for place, place_loc in self._chosen(salvaged)]
+        places = [(at, self._destination(part, place, at)) for place, at in self._chosen(salvaged)]
         credential = Credential(
             name=part.name,
             cluster=part.cluster,
@@ -164,11 +185,22 @@ class Credentials:
             message = "an operator is not regenerated: a crash in between would lock the rotation itself out"
             self._findings.add(rules.origin("strategy"), message, f"write strategy: fresh for {part.name}")
 
-    def _destination(self, place: PlacePart, loc: Loc) -> Destination | None:
-        destination = self._places.destination(place, loc)
+    def _destination(self, part: CredentialPart, place: PlacePart, loc: Loc) -> Destination | None:
+        destination = self._places.destination(place, loc, self._sites.get(part.cluster, ()))
         if destination:
             self._places.check_compare_and_set(destination)
+            self._check_shown(part, destination, loc)
         return destination
+
+    def _check_shown(self, part: CredentialPart, destination: Destination, loc: Loc) -> None:
+        """Look whether a token of this user can be shown there, before one is issued."""
+        if part.cluster not in self._sites:
+            return
+        sample = Token(TokenId(part.user, f"{part.base or part.name}-1"), Secret("secret"))
+        try:
+            destination.shape.render(sample, None)
+        except RefusedError as error:
+            self._findings.add(loc, error.message, error.hint)
 
     def _chosen(self, salvaged: Salvaged[CredentialPart]) -> list[tuple[PlacePart, Loc]]:
         part, loc = salvaged.part, salvaged.loc

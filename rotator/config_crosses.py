@@ -95,6 +95,9 @@ class Crosses:
         if primary and primary.label != label:
             message = f"the operator of the cluster {cluster.name} is read from {label}, not from the first destination"
             self._findings.add(key, message, "let both name one record")
+        elif primary and primary.shape != cluster.operator.destination.shape:
+            message = f"the operator of the cluster {cluster.name} is read from {label} with other fields"
+            self._findings.add(settled.places[0][0], message, "say preset, fields and canonical alike in both")
 
     def _check_operator_records(self, credentials: Sequence[Settled]) -> None:
         clusters = {

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
-from rotator.backend import Backend
+from rotator.backend import Backend, ChecksKeys
+from rotator.config_fields import Site, shape_of
 from rotator.config_schema import PlacePart
 from rotator.config_shape import Parts
 from rotator.errors import ConfigError
@@ -15,6 +18,9 @@ from rotator.yaml_lines import Document, Loc
 
 IMPLICIT = "file"
 """A backend of this name and type is there without being configured."""
+
+OURS = ("backend", "preset", "fields", "canonical")
+"""The keys of a destination that are not the backend's."""
 
 
 class Findings:
@@ -69,9 +75,36 @@ class Places:
         except ConfigError as error:
             self._findings.add_error(loc, error)
 
-    def destination(self, place: PlacePart, loc: Loc) -> Destination | None:
+    def destination(self, place: PlacePart, loc: Loc, site: Site) -> Destination | None:
         """Make a destination of a place; None when it has none, which is then among the findings."""
-        return self.locate(place.backend, place.model_extra or {}, loc)
+        shape, faults = shape_of(place, site)
+        for below, fault in faults:
+            self._findings.add((*loc, *below), fault.message, fault.advice)
+        found = self.locate(place.backend, place.model_extra or {}, loc)
+        if found is None or faults:
+            return found
+        destination = replace(found, shape=shape)
+        at = next((key for key in ("fields", "preset") if getattr(place, key)), "")
+        self._check_keys(destination, (*loc, at) if at else loc)
+        return destination
+
+    def _check_keys(self, destination: Destination, loc: Loc) -> None:
+        """Ask the backend whether all keys have room there, if it can tell."""
+        backend, shape = self.backends[destination.backend], destination.shape
+        if not isinstance(backend, ChecksKeys):
+            return
+        try:
+            backend.check_keys(destination.location, [key for key, _ in shape.fields] or shape.keys)
+        except ConfigError as error:
+            self._findings.add_error(loc, error)
+            return
+        try:
+            backend.check_keys(destination.location, shape.keys)
+        except ConfigError:
+            advice = "let the fields show id and secret, for example as {token}: then they can be read back alone"
+            wish = "take canonical: true away"
+            message = "there is no room for token_id and token_secret beside these fields"
+            self._findings.add(loc, message, wish if shape.is_invertible else advice)
 
     def locate(self, name: str, settings: Mapping[str, Any], loc: Loc) -> Destination | None:
         """Make a destination of a backend's name and the settings for it."""
@@ -87,7 +120,7 @@ class Places:
         try:
             location, label = backend.locate(dict(settings))
         except ConfigError as error:
-            self._findings.add_error(loc, error)
+            self._findings.add_error(loc, _corrected(error, settings))
             return None
         return Destination(name, location, label)
 
@@ -105,3 +138,14 @@ class Places:
         """Let go of every backend."""
         for backend in self.backends.values():
             backend.close()
+
+
+def _corrected(error: ConfigError, settings: Mapping[str, Any]) -> ConfigError:
+    """Add what a backend cannot know: a key that it complains of may be one of ours with an error in it."""
+    meant = [it for key in settings if key in str(error) for it in get_close_matches(key, OURS, n=1, cutoff=_CLOSE)]
+    likely = [f"did you mean '{key}'?" for key in meant]
+    return ConfigError(str(error), hint=" ".join([*likely, error.hint])) if likely else error
+
+
+_CLOSE = 0.8
+"""``secret`` and ``preset`` are not close."""

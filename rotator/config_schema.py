@@ -27,6 +27,8 @@ from pydantic_core import core_schema
 from rotator import config_values as values
 from rotator.durations import EXAMPLES, PATTERN, parse_duration, parse_positive_duration
 from rotator.faults import InvalidValueError
+from rotator.presets import PRESETS, parse_preset
+from rotator.template import Template
 from rotator.windows import parse_cron, parse_timezone, parse_window_duration
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +42,11 @@ def _text(parse: Callable[[str], str], **schema: Any) -> tuple[AfterValidator, W
 def _zone_name(name: str) -> str:
     parse_timezone(name)
     return name
+
+
+def _template(text: str) -> str:
+    Template.parse(text)
+    return text
 
 
 def _refuse_literal(raw: object) -> object:
@@ -72,6 +79,9 @@ Userid = Annotated[str, *_text(values.parse_userid, pattern="^[^!]+@[^!@]+$")]
 FilePath = Annotated[str, *_text(values.parse_file, pattern="^/")]
 ApiPath = Annotated[str, *_text(values.parse_probe, pattern="^/")]
 Endpoint = Annotated[str, *_text(values.parse_endpoint, pattern="^[^/]+$")]
+PresetName = Annotated[str, *_text(parse_preset, enum=sorted(PRESETS))]
+FieldText = Annotated[str, *_text(_template)]
+Fields = Annotated[dict[Annotated[str, Field(min_length=1)], FieldText], Field(min_length=1)]
 StrategyName = Literal["fresh", "regenerate"]
 
 
@@ -110,11 +120,18 @@ Reference = Annotated[
 
 
 class PlacePart(Part):
-    """A place in a backend, in that backend's own words."""
+    """A place in a backend, in that backend's own words, and how the record there shows a token."""
 
     model_config = ConfigDict(extra="allow")
 
     backend: Name = Field("file", description="The backend, a name under `backends`. Default: `file`, always there.")
+    preset: PresetName | None = Field(None, description="The keys that a well-known consumer wants.")
+    fields: Fields | None = Field(
+        None, description="Keys of your own with what is under each, made of variables such as {token_id}."
+    )
+    canonical: bool | None = Field(
+        None, description="Whether token_id and token_secret stand beside them. Default: only if needed."
+    )
 
 
 class RecordPart(PlacePart):

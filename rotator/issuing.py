@@ -46,12 +46,13 @@ def issue(act: Act, step: steps.Issue) -> None:
     """
     now = act.ports.pve.now()
     act.marker = marker(act, now, step.predecessor.name if step.predecessor else "")
+    act.expire = end(act, now)
     for attempt in (1, 2):
         token = TokenId(act.credential.userid, name(act, step.serial))
         try:
             with act.narrator.step(Step.ISSUE, token=token):
                 secret = act.ports.pve.issue(
-                    token, privsep=act.credential.privsep, expire=end(act, now), comment=act.marker.comment()
+                    token, privsep=act.credential.privsep, expire=act.expire, comment=act.marker.comment()
                 )
         except (OutcomeUnknownError, ConflictError) as error:
             if isinstance(error, OutcomeUnknownError):
@@ -92,11 +93,11 @@ def regenerate(act: Act, step: steps.Regenerate) -> None:
     Crash: the old secret is dead and the new one lost; the next run finds the record refused and does it again.
     """
     now = act.ports.pve.now()
-    act.marker, act.has_begun = marker(act, now), True
+    act.marker, act.expire, act.has_begun = marker(act, now), end(act, now), True
     with act.narrator.step(Step.REGENERATE, token=step.token):
         try:
             comment = act.marker.comment(step.keep)
-            act.new = Token(step.token, act.ports.pve.regenerate(step.token, expire=end(act, now), comment=comment))
+            act.new = Token(step.token, act.ports.pve.regenerate(step.token, expire=act.expire, comment=comment))
         except (RefusedError, UnavailableError):
             act.has_begun = False
             raise

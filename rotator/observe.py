@@ -16,7 +16,6 @@ from rotator.model import (
     Unread,
     UnusableRecordError,
     UserState,
-    token_of,
 )
 from rotator.pve import Pve
 from rotator.view import View
@@ -49,10 +48,12 @@ def read(destination: Destination, backends: Mapping[str, Backend]) -> Held | Un
         return Unread(f"{destination.label}: {error}", error.hint)
     version = stored.version if stored else None
     try:
-        return Held(token_of(stored), version)
+        token = destination.shape.read(stored)
     except UnusableRecordError as error:
-        hint = "put back both keys, or remove them so that a new token is issued"
+        keys = " and ".join(destination.shape.keys)
+        hint = f"put back what was there, or remove {keys} so that a new token is issued"
         return Unread(f"{destination.label} holds something that is no token: {error}", hint, version)
+    return Held(token, version, not (stored and token) or destination.shape.shows(stored, token))
 
 
 def is_accepted(token: Token, pve: Pve) -> bool | None:

@@ -238,6 +238,9 @@ def unfinished(view: View) -> Finding | None:
     if view.stale_mirrors:
         names = ", ".join(view.credential.destinations[i].label for i in view.stale_mirrors)
         return Finding(Reason.UNFINISHED, f"{names}: not yet {view.record.id}", view.current)
+    if not view.is_complete:
+        message = f"not every key of {view.credential.primary.label} shows {view.record.id} as configured"
+        return Finding(Reason.UNFINISHED, message, view.current)
     if not view.is_finished:
         return Finding(Reason.UNFINISHED, f"{view.record.id} is published and not yet confirmed", view.current)
     return None

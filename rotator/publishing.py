@@ -7,11 +7,12 @@ again; it never reads the new version and writes all the same.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from rotator.act import PAUSE, TRIES, Act, LostError, twice
 from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
-from rotator.model import Destination, Held, Token, Unread, Version, fields_of
+from rotator.model import Destination, Held, Token, Unread, Version
 from rotator.observe import is_accepted, read
 
 
@@ -39,7 +40,7 @@ def write_settled(act: Act, token: Token, expected: Version | None) -> None:
     primary, unanswered = act.credential.primary, False
     for _ in range(TRIES):
         try:
-            act.ports.backends[primary.backend].write(primary.location, fields_of(token), expected=expected)
+            act.ports.backends[primary.backend].write(primary.location, act.shown(token, primary), expected=expected)
         except ConflictError as error:
             if is_settled_as_ours(act, token, error, unanswered=unanswered):
                 return
@@ -75,7 +76,7 @@ def confirm(act: Act) -> None:
     """
     primary = act.credential.primary
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
-        held = read_back(act, primary)
+        held = read_back(act, primary, is_written=act.is_published)
         expected = held.token == act.current or act.view.is_pinned
         accepted = is_accepted(held.token, act.ports.pve) if held.token and expected else False
         if accepted and held.token != act.current:
@@ -88,26 +89,40 @@ def confirm(act: Act) -> None:
         act.ports.pve.switch(act.current)
 
 
-def read_back(act: Act, destination: Destination) -> Held:
+def read_back(act: Act, destination: Destination, *, is_written: bool = True) -> Held:
     """Read a destination until a replica that lags behind shows something else than what was observed.
 
-    What makes no sense is other content than was written, and counts as no token.
+    What makes no sense is other content than was written, and counts as no token; so does a token that not every key
+    shows, where we have written it.
     """
-    before = act.seen.destinations[act.credential.destinations.index(destination)]
+    before = relaxed(act.seen.destinations[act.credential.destinations.index(destination)], is_written=is_written)
     for _ in range(TRIES):
-        held = read(destination, act.ports.backends)
+        held = relaxed(read(destination, act.ports.backends), is_written=is_written)
         if isinstance(held, Unread) and held.version is None:
             raise UnavailableError(f"cannot be read back: {held.message}", hint=held.hint)
         if isinstance(held, Unread):
             return Held(None, held.version)
         if held.token and is_newer(act, held.token):
             raise LostError(f"{destination.label} holds {held.token.id}, which was published after {act.current.id}")
-        if not (isinstance(before, Held) and held.token == before.token != act.current):
-            return held
+        if not isinstance(before, Held) or is_changed(act, before, held):
+            is_altered = held.token == act.current and not held.is_complete
+            return Held(None, held.version) if is_altered else held
         act.ports.clock.sleep(PAUSE)
     raise UnavailableError(
         f"{destination.label} still gives back what it held before {act.current.id} was written",
         hint="a replica that lags behind? run `rotate due` when it has caught up",
+    )
+
+
+def relaxed(held: Held | Unread, *, is_written: bool) -> Held | Unread:
+    """Judge by the token alone what this act has not written: the keys may be those of an earlier configuration."""
+    return held if is_written or isinstance(held, Unread) else replace(held, is_complete=True)
+
+
+def is_changed(act: Act, before: Held, held: Held) -> bool:
+    """Whether it is no longer what was observed, or was what is wanted from the beginning."""
+    return (held.token, held.is_complete) != (before.token, before.is_complete) or (
+        held.token == act.current and held.is_complete
     )
 
 
@@ -130,7 +145,7 @@ def put_back(act: Act, held: Held) -> None:
     with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
         try:
             act.ports.backends[act.credential.primary.backend].write(
-                act.credential.primary.location, fields_of(old), expected=held.version
+                act.credential.primary.location, act.shown(old, act.credential.primary), expected=held.version
             )
         except RotatorError as error:
             raise LockedOutError(f"{problem}; putting {old.id} back failed too: {error}", hint=error.hint) from error
@@ -150,13 +165,15 @@ def mark_taken_back(act: Act) -> None:
 def fence(act: Act) -> None:
     """Publish the primary's record again, unchanged: whoever observed it before cannot publish any more.
 
+    Where not every key shows the token, all do afterwards.
+
     Raises: ``LostError`` when somebody has published in between; ``OutcomeUnknownError``, and then nothing is deleted.
     """
     primary = act.credential.primary
     with act.narrator.step(Step.FENCE, token=act.current.id, destination=primary.label):
         try:
             act.ports.backends[primary.backend].write(
-                primary.location, fields_of(act.current), expected=observed_version(act)
+                primary.location, act.shown(act.current, primary), expected=observed_version(act)
             )
         except ConflictError as error:
             raise LostError(f"{primary.label} was changed by somebody else in between") from error
@@ -175,7 +192,7 @@ def mirror(act: Act, index: int) -> None:
         if isinstance(before, Unread):
             raise failed_mirror(act, before.message, before.hint)
         try:
-            if before.token != act.current:
+            if before.token != act.current or not before.is_complete:
                 write_mirror(act, destination, before)
             held = read_back(act, destination)
         except LostError:
@@ -195,13 +212,13 @@ def write_mirror(act: Act, destination: Destination, before: Held) -> None:
         raise LostError(f"{destination.label} holds {before.token.id}, which is newer than {act.current.id}")
     try:
         act.ports.backends[destination.backend].write(
-            destination.location, fields_of(act.current), expected=before.version
+            destination.location, act.shown(act.current, destination), expected=before.version
         )
     except (ConflictError, OutcomeUnknownError):
         held = read(destination, act.ports.backends)
         if isinstance(held, Held) and held.token and is_newer(act, held.token):
             raise LostError(f"{destination.label} was given {held.token.id} by somebody else in between") from None
-        if isinstance(held, Unread) or held.token != act.current:
+        if isinstance(held, Unread) or held.token != act.current or not held.is_complete:
             raise
 
 

@@ -51,6 +51,9 @@ def prove_one(
     code, message, hint = try_token(pve, credential, held.token)
     if code is ExitCode.DONE and held.token != primary:
         return proof(ExitCode.FAILED, "works, but is not what the primary holds", "finish it: rotate due")
+    if code is ExitCode.DONE and not held.is_complete:
+        hint = f"write it anew: rotate now {credential.name}"
+        return proof(ExitCode.FAILED, "works, but not every key shows it as configured", hint)
     return proof(code, message, hint)
 
 

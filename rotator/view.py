@@ -127,9 +127,14 @@ class View:
 
     @cached_property
     def is_finished(self) -> bool:
-        """Whether the record's token is ours and marked published."""
+        """Whether the record's token is ours and marked published, and every key of the record shows it."""
         marker = self.markers.get(self.record.id) if self.record else None
-        return marker is not None and marker.published
+        return marker is not None and marker.published and self.is_complete
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every key of the primary's record shows its token as configured."""
+        return isinstance(self.seen.primary, Held) and self.seen.primary.is_complete
 
     @property
     def marker(self) -> Marker | None:
@@ -149,9 +154,12 @@ class View:
 
     @cached_property
     def stale_mirrors(self) -> tuple[int, ...]:
-        """The indices of the mirrors that do not hold the record's token, or could not be read."""
-        held = enumerate(self.seen.destinations)
-        return tuple(i for i, it in held if i and not (isinstance(it, Held) and it.token == self.record))
+        """The indices of the mirrors that do not show the record's token, or could not be read."""
+        return tuple(i for i, it in enumerate(self.seen.destinations) if i and not self.is_current(it))
+
+    def is_current(self, held: Held | Unread) -> bool:
+        """Whether a destination shows the record's token under every key."""
+        return isinstance(held, Held) and held.token == self.record and held.is_complete
 
     def is_held(self, token: TokenState) -> bool:
         """Whether any destination holds it, or may hold it because it was not read."""

@@ -16,7 +16,7 @@ from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError
 from rotator.events import Listener
 from rotator.fleet import Fleet
-from rotator.model import Destination, Secret, Token, UnusableRecordError, token_of
+from rotator.model import Destination, Secret, Token, UnusableRecordError
 from rotator.pve import OperatorSource, Pve
 from rotator.references import SecretReference, resolve
 from rotator.rotate import draw_name
@@ -116,9 +116,9 @@ def read_operator(cluster: str, destination: Destination, backends: Mapping[str,
 
     Raises: ``ConfigError`` when the record is missing or is no token; what the backend's ``read`` raises.
     """
-    hint = "store a token of the operator there, as token_id and token_secret"
+    hint = f"store a token of the operator there, as {' and '.join(destination.shape.keys)}"
     try:
-        token = token_of(backends[destination.backend].read(destination.location))
+        token = destination.shape.read(backends[destination.backend].read(destination.location))
     except UnusableRecordError as error:
         message = f"{destination.label} does not hold the operator of cluster {cluster}: {error}"
         raise ConfigError(message, hint=hint) from None
