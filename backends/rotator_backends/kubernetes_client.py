@@ -161,25 +161,10 @@ class Access:
         if fault:
             raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
         _check_encrypted(found, self._source)
-        if found.refresh_api_key_hook is not None:
-            found.refresh_api_key_hook = self.guarded(found.refresh_api_key_hook)
+        found.refresh_api_key_hook = None  # would read the login in the middle of a call; a 401 makes us do it
         found.retries = False  # urllib3 then repeats nothing at all, and raises errors as they are
         configured: client.Configuration = found
         return configured
-
-    def guarded(self, refresh: Callable[[client.Configuration], object]) -> Callable[[client.Configuration], None]:
-        """Translate what comes out of the library when it reads a login again, in the middle of a call."""
-
-        def refreshed(configuration: client.Configuration) -> None:
-            fault = ""
-            try:
-                refresh(configuration)
-            except Exception as error:  # noqa: BLE001 - as in ``configuration``
-                fault = _fault(error)
-            if fault:
-                raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
-
-        return refreshed
 
     def _load(self, found: client.Configuration) -> None:
         if self.auth is Auth.IN_CLUSTER:

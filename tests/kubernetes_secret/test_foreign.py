@@ -14,7 +14,6 @@ import kubernetes.client.exceptions
 import pydantic
 import pytest
 import urllib3.exceptions
-from kubernetes.config import ConfigException
 
 from rotator.errors import OutcomeUnknownError, RefusedError, RotatorError, UnavailableError
 from rotator.model import Secret
@@ -24,8 +23,7 @@ from rotator_backends.kubernetes_client import FOREIGN, Access, Cluster, Surroun
 from rotator_backends.kubernetes_settings import Auth
 
 NOWHERE = Surroundings({}, Path("/nonexistent"), Path("/nonexistent"))
-ACCESS = Access(Auth.KUBECONFIG, NOWHERE)
-CLUSTER = Cluster(ACCESS, timedelta(seconds=1))
+CLUSTER = Cluster(Access(Auth.KUBECONFIG, NOWHERE), timedelta(seconds=1))
 READ = Call("here:6443", "get", "Secret", "pve", "ci")
 CHANGES = [Call("here:6443", verb, "Secret", "pve", "ci") for verb in ("create", "patch")]
 DRY_RUN = Call("here:6443", "patch", "Secret", "pve", "ci", is_dry_run=True)
@@ -103,21 +101,6 @@ def test_every_refusal_of_rbac_names_a_rule(kind: str, verb: Verb) -> None:
     group, plural = PLURALS[kind]
     names = "" if verb == "create" else ", resourceNames: [web]"
     assert f'{{apiGroups: ["{group}"], resources: [{plural}]{names}, verbs: [{verb}]}}' in caught.value.hint
-
-
-LOST = (ConfigException("Token file exists but empty."), OSError(5, "Gone"), KeyError("hush"))
-
-
-@pytest.mark.parametrize("error", LOST)
-def test_a_login_that_cannot_be_read_again_is_a_refusal(error: Exception) -> None:
-    """The library reads it in the middle of a call, and lets out whatever comes; nothing was sent then."""
-
-    def refresh(_: object) -> None:
-        raise error
-
-    with pytest.raises(RefusedError, match=r"kubeconfig /nonexistent/\.kube/config: ") as caught:
-        ACCESS.guarded(refresh)(kubernetes.client.Configuration())
-    assert "hush" not in shown(caught.value)
 
 
 def test_an_unreadable_body_leaves_no_trace_of_itself() -> None:

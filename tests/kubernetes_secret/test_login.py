@@ -11,8 +11,9 @@ import pytest
 from rotator.errors import RefusedError, UnauthenticatedError, UnavailableError
 from rotator.testing.backend_contract import pair, shown
 from rotator.testing.kubernetes import SimulatedKubernetes
-from rotator_backends.kubernetes_client import Surroundings
+from rotator_backends.kubernetes_client import Access, Surroundings
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
+from rotator_backends.kubernetes_settings import Auth
 from tests.kubernetes_secret.lab import NAMESPACE, ROTATOR, SimulatedLab, in_a_pod
 
 CI = SecretLocation(NAMESPACE, "ci")
@@ -86,6 +87,65 @@ def test_a_token_that_is_not_replaced_is_reported(timed: SimulatedLab, clock: Cl
         backend.read(CI)
     assert caught.value.hint == "the token was read again and is refused too: does the service account still exist?"
     assert len(timed.cluster.calls) == 2
+    backend.close()
+
+
+def test_a_token_that_is_gone_when_it_is_looked_at_again_is_reported(
+    timed: SimulatedLab, clock: Clock, tmp_path: Path
+) -> None:
+    """With the file's name; nothing is left of the library's own looks, which come in the middle of a call."""
+    backend = pod_backend(timed, tmp_path, timed.cluster.issue_token(ROTATOR, expires=clock.now + 3600))
+    backend.read(CI)
+    (tmp_path / "token").unlink()
+    assert backend.read(CI) is None
+    clock.now += 4000
+    with pytest.raises(RefusedError) as caught:
+        backend.write(CI, pair(1), expected=None)
+    assert caught.value.message == f"service account in {tmp_path}: service token file does not exist"
+    backend.close()
+
+
+def test_the_library_does_not_look_at_the_login_by_itself(lab: SimulatedLab, tmp_path: Path) -> None:
+    """It would after a minute, within a call, and what it raises then would look like a broken connection."""
+    surroundings = in_a_pod(lab.cluster, tmp_path, "some-token")
+    for access in (Access(Auth.IN_CLUSTER, surroundings), Access(Auth.KUBECONFIG, surroundings, lab.kubeconfig)):
+        assert access.configuration().refresh_api_key_hook is None
+
+
+def plugged(lab: SimulatedLab, folder: Path, script: str) -> KubernetesBackend:
+    """Make a backend whose kubeconfig gets its token from a program."""
+    program = folder / "plugin"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    text = json.loads(lab.kubeconfig.read_text())
+    run = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"}
+    text["users"][0]["user"] = {"exec": run}
+    lab.kubeconfig.write_text(json.dumps(text))
+    return lab.backend()
+
+
+def test_a_program_may_give_the_token(lab: SimulatedLab, tmp_path: Path) -> None:
+    """As those of the cloud providers do."""
+    (tmp_path / "answer").write_text(
+        json.dumps(
+            {
+                "kind": "ExecCredential",
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "status": {"token": lab.cluster.issue_token(ROTATOR)},
+            }
+        )
+    )
+    backend = plugged(lab, tmp_path, f"cat {tmp_path / 'answer'}")
+    assert backend.read(CI) is None
+    backend.close()
+
+
+def test_a_program_that_gives_no_token_leaves_us_without_a_name(lab: SimulatedLab, tmp_path: Path) -> None:
+    """The library goes on as if there were none; what the server says then is told as what it is."""
+    backend = plugged(lab, tmp_path, "exit 1")
+    with pytest.raises(UnauthenticatedError, match="nobody has logged in") as caught:
+        backend.read(CI)
+    assert caught.value.hint.endswith("or an exec plugin that failed")
     backend.close()
 
 

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.errors import ConflictError, NotFoundError, RefusedError, UnauthenticatedError, UnavailableError
+from rotator.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    RotatorError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from rotator.model import Secret, Version
 from rotator.testing.backend_contract import pair, shown
 from rotator.testing.kubernetes import Answer, AnswerInstead, HangUpBefore, Rule, StatusError, Webhook
@@ -178,6 +185,26 @@ def test_a_webhook_that_repeats_what_it_was_shown_is_not_quoted(
         with pytest.raises(RefusedError, match="status 403, in words that hold a value of the secret") as caught:
             attempt()
         assert not any(canary in shown(caught.value) for canary in canaries)
+
+
+def test_a_server_that_repeats_our_token_is_not_quoted(lab: SimulatedLab, backend: KubernetesBackend) -> None:
+    """Whatever stands in between may say what it was shown."""
+    token = next(iter(lab.cluster.logins))
+    error = StatusError(400, "BadRequest", f"strange header: Bearer {token}")
+    lab.cluster.intercept = lambda _: AnswerInstead(Answer.refusing(error))
+    with pytest.raises(RefusedError) as caught:
+        backend.write(CI, pair(1), expected=None)
+    assert token not in shown(caught.value)
+
+
+def test_a_read_that_is_refused_is_not_quoted(lab: SimulatedLab, backend: KubernetesBackend, canary: str) -> None:
+    """We do not know what is stored, so we cannot tell whether the words hold it; the reason can be told."""
+    for status in (400, 404, 409, 500):
+        error = StatusError(status, "Strange", f"cannot decrypt {canary}")
+        lab.cluster.intercept = lambda _, error=error: AnswerInstead(Answer.refusing(error))
+        with pytest.raises(RotatorError, match=rf"status {status} \(Strange\)") as caught:
+            backend.read(CI)
+        assert canary not in shown(caught.value)
 
 
 def test_a_conflict_about_something_else_is_no_conflict(lab: SimulatedLab, backend: KubernetesBackend) -> None:

@@ -35,7 +35,7 @@ def example() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of the backend and of the destination that the document shows."""
     shown = next(found for found in blocks() if "backends" in found)
     (backend,) = (dict(found) for found in shown["backends"].values())
-    (destination,) = (dict(found) for found in shown["credentials"]["ci"]["destinations"])
+    (destination,) = (dict(found["destination"]) for found in shown["credentials"])
     assert (backend.pop("type"), destination.pop("backend")) == ("kubernetes", *shown["backends"])
     return backend, destination
 
