@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from rotator.aws_lambda import perform
-from rotator.testing.aws import SimulatedAws
+import pytest
+
+from rotator.aws_lambda import RotationError, perform
+from rotator.testing.aws import Call, Fault, SimulatedAws
 from tests.aws.lab import REGION
 from tests.world import World
 
@@ -50,9 +52,13 @@ class Function:
     def rotate(self) -> str:
         """Do what AWS does: begin, and take the four steps."""
         token = self.begin()
+        self.steps(token)
+        return token
+
+    def steps(self, token: str) -> None:
+        """Take the four steps."""
         for name in STEPS:
             self.step(name, token)
-        return token
 
     def settled(self) -> str:
         """Make the secret, and rotate it once; returns the version."""
@@ -98,4 +104,16 @@ def made(w: World, aws: SimulatedAws, client: Any, **environ: str) -> Function: 
     return Function(w, aws, client, {**plain, **environ})
 
 
-Check = Callable[[], None]
+def refused(f: Function, step: str, token: str) -> str:
+    """Return what a step says that must fail; nothing of PVE's or AWS's may have changed."""
+    labels, tokens = f.labels(), f.w.tokens()
+    with pytest.raises(RotationError) as caught:
+        f.step(step, token)
+    assert (f.labels(), f.w.tokens()) == (labels, tokens)
+    return str(caught.value).removeprefix(f"{step} of {f.arn}: ")
+
+
+def once(operation: str, then: Callable[[], Fault | None]) -> Callable[[Call], Fault | None]:
+    """Let something happen just before the first call of an operation is handled."""
+    left = [then]
+    return lambda call: left.pop()() if call.action.endswith(f":{operation}") and left else None

@@ -15,10 +15,13 @@ import pytest
 
 from rotator.model import Secret
 from rotator.testing.aws import SimulatedAws
+from rotator_backends import aws_client
 from rotator_backends.aws import AwsBackend
 from rotator_backends.aws_settings import AwsLocation
 
 REGION = "eu-west-1"
+QUIET = aws_client.FOREIGN
+"""Imported so that botocore's loggers are shut before the tests' own clients say anything."""
 LIVE = "ROTATE_TEST_AWS_ENDPOINT"
 """Names an endpoint to run the contract against, with credentials from AWS's own variables."""
 
@@ -41,9 +44,9 @@ class Lab:
         made: AwsBackend = self.made[-1]
         return made
 
-    def client(self) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
+    def client(self, region: str = REGION) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
         """Make a client of AWS's own."""
-        self.made.append(boto3.client("secretsmanager", region_name=REGION, endpoint_url=self.url))
+        self.made.append(boto3.client("secretsmanager", region_name=region, endpoint_url=self.url))
         return self.made[-1]
 
     def fresh(self) -> Mapping[str, Any]:

@@ -3,53 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from rotator.aws_lambda import RotationError, handler
 from rotator.marker import Marker
-from rotator.testing.aws import Call, Fault, HangUp, Refuse, SimulatedAws
+from rotator.testing.aws import Call, HangUp, Refuse
 from rotator.testing.exchange import AnswerInstead, HangUpAfter
-from tests.aws.function import OWNER, STEPS, Function, made
-from tests.aws.lab import Lab
-from tests.world import OVERLAP, World, world
-
-
-@pytest.fixture
-def w(tmp_path: Path, watch: Callable[[str], None]) -> Iterator[World]:
-    """Return a cluster of two nodes whose secrets the canary knows."""
-    tmp_path.chmod(0o700)
-    with world(tmp_path, nodes=2, watch=watch) as made:
-        yield made
-
-
-@pytest.fixture
-def f(w: World, aws: SimulatedAws, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
-    """Return a function that rotates tokens of ci@pve, whose client finds the simulated Secrets Manager by itself."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.url)
-    function = made(w, aws, lab.client())
-    yield function
-    w.watch_secrets()
-
-
-def refused(f: Function, step: str, token: str) -> str:
-    """Return what a step says that must fail; nothing of PVE's or AWS's may have changed."""
-    labels, tokens = f.labels(), f.w.tokens()
-    with pytest.raises(RotationError) as caught:
-        f.step(step, token)
-    assert (f.labels(), f.w.tokens()) == (labels, tokens)
-    return str(caught.value).removeprefix(f"{step} of {f.arn}: ")
-
-
-def once(operation: str, then: Callable[[], Fault | None]) -> Callable[[Call], Fault | None]:
-    """Let something happen just before the first call of an operation is handled."""
-    left = [then]
-    return lambda call: left.pop()() if call.action.endswith(f":{operation}") and left else None
+from tests.aws.function import OWNER, STEPS, Function, once, refused
+from tests.world import OVERLAP
 
 
 def test_a_token_rotates_like_a_database_password(f: Function) -> None:
@@ -84,42 +48,6 @@ def test_the_token_says_which_rotation_made_it(f: Function) -> None:
     assert marker
     assert (marker.owner, marker.credential, marker.rotation) == (OWNER, f.name, token)
     assert (marker.after, marker.published) == (before, True)
-
-
-def test_the_token_has_its_grants_and_its_end(f: Function) -> None:
-    """Declared grants, and a lifetime that PVE enforces."""
-    f.environ |= {"ROTATE_LIFETIME": "90d", "ROTATE_GRANTS": "/vms=PVEVMUser:no-propagate"}
-    f.settled()
-    token = f.record()["token_id"]
-    assert f.w.pve.permissions(token)["/vms"]["VM.Console"] == 0
-    expire = datetime.fromtimestamp(int(str((f.w.pve.token(token) or {})["expire"])), UTC)
-    assert expire - f.w.clock.now() == timedelta(days=90)
-
-
-def test_without_declared_grants_the_successor_has_those_of_its_predecessor(f: Function) -> None:
-    """They are read from PVE."""
-    f.settled()
-    del f.environ["ROTATE_GRANTS"]
-    old = f.w.pve.permissions(f.record()["token_id"])
-    f.rotate()
-    assert f.w.pve.permissions(f.record()["token_id"]) == old != {}
-
-
-def test_without_grants_and_predecessor_nothing_is_issued(f: Function) -> None:
-    """What to grant is not guessed."""
-    del f.environ["ROTATE_GRANTS"]
-    f.store()
-    message = refused(f, "createSecret", f.begin())
-    assert message.startswith("what to grant is not known: there is no predecessor; hint: ")
-
-
-def test_a_token_without_privilege_separation_needs_no_grants(f: Function) -> None:
-    """It may do what its user may."""
-    del f.environ["ROTATE_GRANTS"]
-    f.environ["ROTATE_PRIVSEP"] = "false"
-    f.settled()
-    assert [call for call in f.w.changes() if "acl" in call] == []
-    assert f.works()
 
 
 def test_each_step_twice_does_what_it_does_once(f: Function) -> None:
@@ -410,28 +338,6 @@ def test_the_trial_that_aws_makes_when_rotation_is_switched_on_passes(f: Functio
     assert f.w.standing() == {"hand": "hand-made"}
 
 
-def test_a_token_that_somebody_else_made_is_not_touched(f: Function) -> None:
-    """Until the function is told to take it over; then it is retired like any other."""
-    secret = f.w.pve.add_token("ci@pve", "hand")
-    f.w.pve.grant("/vms", "PVEVMUser", token="ci@pve!hand")
-    f.store({"token_id": "ci@pve!hand", "token_secret": secret})
-    token = f.begin()
-    assert "ci@pve!hand, which this credential did not issue" in refused(f, "createSecret", token)
-    f.environ["ROTATE_ADOPT"] = "true"
-    for name in STEPS:
-        f.step(name, token)
-    assert f.w.standing() == {"ci-1": "marked", "hand": "hand-made, ends in 1d"}
-    assert f.works("AWSPREVIOUS")
-
-
-def test_no_overlap_deletes_the_old_token_at_once(f: Function) -> None:
-    """As everywhere."""
-    f.environ["ROTATE_OVERLAP"] = "0s"
-    f.settled()
-    f.rotate()
-    assert f.w.standing() == {"ci-2": "marked"}
-
-
 def test_a_dead_token_is_replaced(f: Function) -> None:
     """Somebody deleted what the current version holds."""
     f.settled()
@@ -457,38 +363,6 @@ def test_at_every_call_the_current_version_works(f: Function) -> None:
     f.rotate()
     assert len(seen) > 20
     assert all(seen)
-
-
-def test_aws_s_proof_goes_with_the_value(f: Function) -> None:
-    """A function in another account must show the RotationToken, and nothing else gets it."""
-    f.settled()
-    token = f.begin()
-    f.aws.calls.clear()
-    proof = str(uuid4())
-    f.step("createSecret", token, RotationToken=proof)
-    shown = [call.action for call in f.aws.calls if proof in str(dict(call.wish))]
-    assert shown == ["secretsmanager:PutSecretValue"]
-
-
-def test_the_log_tells_each_step_in_json(f: Function, caplog: pytest.LogCaptureFixture) -> None:
-    """What happened, to which token, in which rotation; no secret (the canary reads along)."""
-    f.settled()
-    caplog.clear()
-    with caplog.at_level(logging.INFO, "rotator.aws_lambda"):
-        token = f.rotate()
-    lines = [json.loads(it.getMessage()) for it in caplog.records if it.name == "rotator.aws_lambda"]
-    done = [line["step"] for line in lines if line["outcome"] == "done"]
-    assert done == ["issue", "grant", "verify", "verify", "mark", "retire"]
-    assert {line["rotation"] for line in lines} == {token}
-    assert {line["credential"] for line in lines} == {f.name}
-
-
-def test_an_operator_that_is_not_there_is_told(f: Function) -> None:
-    """The function says which secret it looked in."""
-    f.store()
-    f.environ["ROTATE_OPERATOR_SECRET"] = "nobody"
-    message = refused(f, "createSecret", f.begin())
-    assert message.startswith("aws:eu-west-1/nobody does not hold the operator of cluster pve: no token; hint: ")
 
 
 def test_a_cluster_that_does_not_answer_is_told(f: Function) -> None:
