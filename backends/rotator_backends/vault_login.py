@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from rotator.errors import RotatorError
+from rotator.errors import ConfigError, RotatorError, UnavailableError
 from rotator.model import Secret
 from rotator_backends.vault_answers import FORBIDDEN, Answer, Call, Silence, garbled, login_refused, silence
 from rotator_backends.vault_operations import (
@@ -35,6 +35,7 @@ from rotator_backends.vault_settings import (
     CertAuth,
     JwtAuth,
     KubernetesAuth,
+    Source,
     TokenAuth,
     UserpassAuth,
 )
@@ -42,6 +43,9 @@ from rotator_backends.vault_sources import default_token, secret_of, sendable
 
 if TYPE_CHECKING:
     from rotator_backends.vault_wire import Wire
+
+Entering = AppRoleAuth | KubernetesAuth | JwtAuth | CertAuth | UserpassAuth
+"""Those that get a token for something else."""
 
 Clock = Callable[[], float]
 """Seconds that only rise."""
@@ -77,7 +81,8 @@ class Login:
         self._clock = clock
         self._lock = threading.Lock()
         self._lease: Lease | None = None
-        self._secret_id: Secret | None = None
+        self._opened: tuple[Secret, Secret] | None = None
+        """The wrapping token that was used, and the secret id that was in it."""
 
     def ask(self, call: Call, operation: Operation) -> Answer:
         """Ask with our token, and on a 403 once more with a new one.
@@ -98,23 +103,25 @@ class Login:
         return answer
 
     def _current(self) -> Lease:
-        if isinstance(self._auth, TokenAuth | AgentAuth):
-            return self._found(self._auth)
+        auth = self._auth
+        if isinstance(auth, TokenAuth | AgentAuth):
+            return self._found(auth)
         with self._lock:
             if self._lease is None:
-                self._lease = self._entered(self._auth)
+                self._lease = self._entered(auth)
             elif self._lease.is_due(self._clock()):
-                self._lease = self._prolonged(self._lease)
+                self._lease = self._prolonged(auth, self._lease)
             return self._lease
 
     def _newer(self, refused: Lease) -> Lease | None:
         """Return another login than the refused one; None when there is none to be had."""
-        if isinstance(self._auth, TokenAuth | AgentAuth):
-            found = self._found(self._auth)
+        auth = self._auth
+        if isinstance(auth, TokenAuth | AgentAuth):
+            found = self._found(auth)
             return found if found != refused else None
         with self._lock:
             if self._lease is refused:
-                self._lease = self._entered_or(refused)
+                self._lease = self._entered_or(auth, refused)
             return self._lease if self._lease is not refused else None
 
     def _found(self, auth: TokenAuth | AgentAuth) -> Lease:
@@ -122,37 +129,38 @@ class Login:
             return Lease(None)
         return Lease(sendable(secret_of(auth.token) if auth.token else default_token()))
 
-    def _prolonged(self, lease: Lease) -> Lease:
+    def _prolonged(self, auth: Entering, lease: Lease) -> Lease:
         """Renew a login; where little comes of that (its longest life nears its end), log in again."""
-        renewed = self._renewed(lease) or lease
-        if renewed.duration >= lease.duration / 2 and renewed is not lease:
+        renewed = self._renewed(auth, lease)
+        if renewed and renewed.duration >= lease.duration / 2:
             return renewed
-        return self._entered_or(renewed)
+        return self._entered_or(auth, renewed or lease)
 
-    def _entered_or(self, lease: Lease) -> Lease:
+    def _entered_or(self, auth: Entering, lease: Lease) -> Lease:
         """Log in again; where that fails (a secret id may be good for one login), go on with what there is."""
         try:
-            return self._entered(self._auth)
+            return self._entered(auth)
         except RotatorError:
             if lease.is_over(self._clock()):
                 raise
             return lease
 
-    def _renewed(self, lease: Lease) -> Lease | None:
+    def _renewed(self, auth: Entering, lease: Lease) -> Lease | None:
         if not lease.is_renewable:
             return None
-        answer = self._wire.ask(renew(), token=lease.token, namespace=self._auth.namespace)
+        answer = self._wire.ask(renew(), token=lease.token, namespace=auth.namespace)
         return None if isinstance(answer, Silence) or not answer.is_fine else self._granted(answer)
 
-    def _entered(self, auth: Auth) -> Lease:
-        call = Call(f"log in by {auth.method} (auth/{getattr(auth, 'mount', '')})", self._address)
-        answer = self._unauthenticated(call, self._login(auth))
+    def _entered(self, auth: Entering) -> Lease:
+        call = Call(f"log in by {auth.method} (auth/{auth.mount})", self._address)
+        answer = self._wire.ask(self._login(auth), token=None, namespace=auth.namespace)
+        if isinstance(answer, Silence):
+            raise silence(call, answer)
         if not answer.is_fine:
             raise login_refused(call, answer, _HINTS[auth.method])
-        lease = self._granted(answer)
-        if lease is None:
-            raise garbled(call, answer)
-        return lease
+        if lease := self._granted(answer):
+            return lease
+        raise garbled(call, answer)
 
     def _granted(self, answer: Answer) -> Lease | None:
         auth = answer.part("auth")
@@ -163,13 +171,7 @@ class Login:
             sendable(Secret(token)), self._clock(), duration or math.inf, is_renewable=auth.get("renewable") is True
         )
 
-    def _unauthenticated(self, call: Call, operation: Operation, token: Secret | None = None) -> Answer:
-        answer = self._wire.ask(operation, token=token, namespace=self._auth.namespace)
-        if isinstance(answer, Silence):
-            raise silence(call, answer)
-        return answer
-
-    def _login(self, auth: Auth) -> Operation:
+    def _login(self, auth: Entering) -> Operation:
         match auth:
             case AppRoleAuth():
                 return login_approle(auth.mount, self._role_id(auth), self._secret_id_of(auth))
@@ -181,29 +183,40 @@ class Login:
                 return login_cert(auth.mount, auth.role)
             case UserpassAuth():
                 return login_userpass(auth.mount, auth.username, secret_of(auth.password))
-            case TokenAuth() | AgentAuth():
-                raise AssertionError("these do not log in")
         assert_never(auth)
 
     def _role_id(self, auth: AppRoleAuth) -> Secret:
         return Secret(auth.role_id) if isinstance(auth.role_id, str) else secret_of(auth.role_id)
 
     def _secret_id_of(self, auth: AppRoleAuth) -> Secret | None:
-        if auth.secret_id is not None:
-            return secret_of(auth.secret_id)
-        if auth.wrapped_secret_id is not None and self._secret_id is None:
-            self._secret_id = self._unwrapped(sendable(secret_of(auth.wrapped_secret_id)))
-        return self._secret_id
+        if auth.wrapped_secret_id is None:
+            return secret_of(auth.secret_id) if auth.secret_id else None
+        return self._secret_id_in(auth.wrapped_secret_id, auth.namespace)
 
-    def _unwrapped(self, wrapping: Secret) -> Secret:
+    def _secret_id_in(self, source: Source, namespace: str | None) -> Secret:
+        """Open a wrapping token, each one once; what was opened is kept when the token is gone from its place."""
+        try:
+            wrapping = sendable(secret_of(source))
+        except ConfigError:
+            if self._opened is None:
+                raise
+            return self._opened[1]
+        if self._opened is None or self._opened[0] != wrapping:
+            self._opened = wrapping, self._unwrapped(wrapping, namespace)
+        return self._opened[1]
+
+    def _unwrapped(self, wrapping: Secret, namespace: str | None) -> Secret:
         call = Call("unwrap the secret id", self._address)
-        answer = self._unauthenticated(call, unwrap(), wrapping)
+        answer = self._wire.ask(unwrap(), token=wrapping, namespace=namespace)
+        if isinstance(answer, Silence):
+            raise UnavailableError(f"{call}: {answer.why}", hint=_MAYBE_UNWRAPPED if answer.sent else answer.hint)
         secret_id = answer.part("data").get("secret_id")
         if answer.is_fine and isinstance(secret_id, str):
             return Secret(secret_id)
-        raise login_refused(call, answer, _UNWRAPPED) if not answer.is_fine else garbled(call, answer)
+        raise garbled(call, answer) if answer.is_fine else login_refused(call, answer, _UNWRAPPED)
 
 
+_MAYBE_UNWRAPPED = "the wrapping token may be used up: if the next run cannot open it, wrap a new secret id"
 _UNWRAPPED = (
     "a wrapping token works once and not for long; if it was opened by somebody else, destroy the secret id "
     "and find out who; wrap a new one"

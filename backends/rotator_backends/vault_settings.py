@@ -42,8 +42,6 @@ Source = EnvSource | FileSource
 
 def _source(value: object) -> Source:
     match value:
-        case EnvSource() | FileSource():
-            return value
         case {"env": str(variable), **rest} if not rest and _VARIABLE.fullmatch(variable):
             return EnvSource(variable)
         case {"file": str(path), **rest} if not rest and path.startswith("/"):

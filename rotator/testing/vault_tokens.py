@@ -71,7 +71,7 @@ class Terms:
             seconds(settings.get(f"{prefix}ttl", settings.get("ttl"))),
             seconds(settings.get(f"{prefix}max_ttl", settings.get("explicit_max_ttl"))),
             int(str(settings.get(f"{prefix}num_uses", settings.get("num_uses")) or 0)),
-            is_renewable=settings.get("renewable") is not False,
+            is_renewable=settings.get("renewable") is not False and settings.get(f"{prefix}type") != "batch",
             has_default=not settings.get(f"{prefix}no_default_policy"),
         )
 

@@ -466,3 +466,55 @@ def test_a_global_debug_level_prints_nothing(
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 2)
     assert write(sim.backend())()
     assert "send: " not in capsys.readouterr().out
+
+
+def test_a_preflight_where_nobody_listens(sim: Simulated) -> None:
+    """The first question is for the health."""
+    backend = sim.backend()
+    sim.server.close()
+    expected = f"cannot look how it is at {sim.address}: connection refused", LOOK
+    assert failing(lambda: backend.preflight(PLACE), by=UnavailableError) == expected
+
+
+def test_version_one_fails_as_version_two_does(sim: Simulated) -> None:
+    """Its answers are others, what they mean is the same."""
+    place = VaultLocation(sim.mount(version=1), "ci")
+    backend = sim.backend(kv_version=1, timeout=SHORT)
+    version = backend.write(place, RECORD, expected=None)
+
+    def meet(method: str, fault: object) -> None:
+        sim.server.intercept = lambda request: fault if request.method == method else None  # type: ignore[return-value,assignment]
+
+    attempts: list[tuple[str, object, Callable[[], object], type[RotatorError], str]] = [
+        ("GET", VaultAnswerInstead(403), lambda: backend.read(place), RefusedError, "permission denied"),
+        ("GET", VaultAnswerInstead(200), lambda: backend.read(place), UnavailableError, "is not one of Vault's"),
+        (
+            "PUT",
+            VaultAnswerInstead(403),
+            lambda: backend.write(place, RECORD, expected=version),
+            RefusedError,
+            "permission denied",
+        ),
+        (
+            "PUT",
+            HangUpAfter(),
+            lambda: backend.write(place, RECORD, expected=version),
+            OutcomeUnknownError,
+            "the connection broke (ConnectionError)",
+        ),
+    ]
+    for method, fault, attempt, kind, what in attempts:
+        meet(method, fault)
+        assert failing(attempt, by=kind)[0].endswith(what)
+
+
+def test_an_annotation_that_fails_does_not_undo_the_write(sim: Simulated) -> None:
+    """The record is there; what is told of it can wait for the next one."""
+    backend = sim.backend(metadata=True)
+    backend.read(PLACE)
+    for fault in (HangUpAfter(), VaultAnswerInstead(403), VaultAnswerInstead(500)):
+        sim.server.intercept = lambda request, fault=fault: fault if "/metadata/" in request.path else None
+        stored = backend.read(PLACE)
+        version = backend.write(PLACE, RECORD, expected=stored.version if stored else None)
+        assert backend.read(PLACE) is not None
+        assert version.partition("@")[0] == str(sim.raw(PLACE)["metadata"]["version"])

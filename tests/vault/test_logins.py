@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rotator.errors import ConfigError, RefusedError, RotatorError, UnauthenticatedError
+from rotator.errors import ConfigError, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.model import Secret
-from rotator.testing.vault import VaultRequest
+from rotator.testing.vault import HangUpAfter, VaultAnswerInstead, VaultRequest
 from rotator.testing.vault_logins import Account, AppRole, Kubernetes
 from rotator_backends.vault import VaultBackend
 from rotator_backends.vault_kv import VaultLocation
@@ -467,3 +467,83 @@ def test_a_secret_id_for_one_login_lasts_until_its_token_ends(run: Run) -> None:
     assert run.at(start + 80, backend) == ["renew-self", "login"]
     run.clock[0] = start + 100
     assert refused(backend).message.endswith(": refused")
+
+
+def test_a_login_that_may_not_be_renewed_is_repeated(run: Run) -> None:
+    """As tokens of some roles are: batch tokens."""
+    backend = run.backend(token_ttl="90s", token_type="batch")
+    start = run.clock[0]
+    assert run.at(start, backend) == ["login"]
+    assert run.at(start + 61, backend) == ["login"]
+
+
+def test_a_new_wrapping_token_is_opened_too(sim: Simulated) -> None:
+    """When the secret id that was in the first one has ended, what lies in its place now counts."""
+    mount, auth, _ = approle(sim, secret_id_num_uses=1)
+    role = sim.admin().auth.approle
+
+    def wrapped() -> str:
+        made = role.generate_secret_id("ci", mount_point=mount, wrap_ttl="60s")
+        return str(made["wrap_info"]["token"])
+
+    reference = sim.written(Secret(wrapped()))
+    clock = [0.0]
+    backend = sim.backend(auth={**auth, "wrapped_secret_id": reference}, clock=lambda: clock[0])
+    place = VaultLocation("secret", "ci")
+    assert backend.read(place) is None
+    sim.server.core.tokens.all = {sim.root: sim.server.core.tokens.all[sim.root]}
+    clock[0] = 1e9
+    Path(reference["file"]).write_text(wrapped())
+    assert backend.read(place) is None
+
+
+def test_a_wrapping_token_may_go_once_it_is_opened(sim: Simulated) -> None:
+    """Some remove it; what was in it is kept in memory. Without ever having been there, it is missed."""
+    mount, auth, _ = approle(sim)
+    made = sim.admin().auth.approle.generate_secret_id("ci", mount_point=mount, wrap_ttl="60s")
+    reference = sim.written(Secret(made["wrap_info"]["token"]))
+    clock = [0.0]
+    backend = sim.backend(auth={**auth, "wrapped_secret_id": reference}, clock=lambda: clock[0])
+    place = VaultLocation("secret", "ci")
+    assert backend.read(place) is None
+    Path(reference["file"]).unlink()
+    clock[0] = 1e9
+    assert backend.read(place) is None
+    assert (
+        "cannot be read" in refused(sim.backend(auth={**auth, "wrapped_secret_id": reference}), by=ConfigError).message
+    )
+
+
+def met(sim: Simulated, path: str, fault: object) -> None:
+    """Let a fault meet what is asked at a path."""
+    sim.server.intercept = lambda request: fault if request.path.endswith(path) else None  # type: ignore[return-value,assignment]
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        (HangUpAfter(), "the connection broke (ConnectionError)"),
+        (VaultAnswerInstead(200), "the answer (status 200) is not one of Vault's"),
+        (VaultAnswerInstead(429), "too many requests"),
+        (VaultAnswerInstead(503, ("Vault is sealed",)), "it is sealed"),
+    ],
+)
+def test_a_login_without_an_answer_changed_nothing(sim: Simulated, fault: object, what: str) -> None:
+    """So that it can be tried again."""
+    mount, auth, secret_id = approle(sim)
+    met(sim, "/login", fault)
+    error = refused(sim.backend(auth={**auth, "secret_id": sim.written(secret_id())}), by=UnavailableError)
+    assert error.message == f"cannot log in by approle (auth/{mount}) at {sim.address}: {what}"
+
+
+def test_an_unwrapping_without_an_answer_may_have_used_the_token(sim: Simulated) -> None:
+    """The hint says so; nobody needs to look for a thief."""
+    mount, auth, _ = approle(sim)
+    made = sim.admin().auth.approle.generate_secret_id("ci", mount_point=mount, wrap_ttl="60s")
+    settings = {**auth, "wrapped_secret_id": sim.written(Secret(made["wrap_info"]["token"]))}
+    met(sim, "/unwrap", HangUpAfter())
+    error = refused(sim.backend(auth=settings), by=UnavailableError)
+    assert error.message == f"cannot unwrap the secret id at {sim.address}: the connection broke (ConnectionError)"
+    assert error.hint == "the wrapping token may be used up: if the next run cannot open it, wrap a new secret id"
+    met(sim, "/unwrap", VaultAnswerInstead(200))
+    assert refused(sim.backend(auth=settings), by=UnavailableError).message.endswith("is not one of Vault's")

@@ -143,6 +143,89 @@ def test_only_so_many_versions_are_kept(lab: Lab, ask: Ask) -> None:
     assert ask("GET", f"{mount}/data/a?version=1").status_code == 404
 
 
+def test_version_one_keeps_and_forgets(lab: Lab, ask: Ask) -> None:
+    """One record for each path, until it is deleted."""
+    mount = lab.mount(version=1)
+    for path in ("a", "team/b"):
+        assert ask("PUT", f"{mount}/{path}", {"k": path}).status_code == 204
+    assert ask("LIST", f"{mount}/").json()["data"]["keys"] == ["a", "team/"]
+    assert ask("LIST", f"{mount}/team").json()["data"]["keys"] == ["b"]
+    assert ask("DELETE", f"{mount}/a").status_code == 204
+    assert ask("GET", f"{mount}/a").status_code == 404
+
+
+def test_paths_that_version_two_does_not_know_are_told(lab: Lab, ask: Ask) -> None:
+    """With a warning and no error, which is how one meets the wrong version."""
+    mount = lab.mount()
+    for method, doing in (("GET", "get"), ("POST", "put"), ("DELETE", "delete")):
+        answer = ask(method, f"{mount}/a", {})
+        assert answer.status_code == 404
+        assert answer.json()["warnings"][0].endswith(f"use 'bao kv {doing}' for this operation.")
+
+
+def test_custom_metadata_are_texts(lab: Lab, ask: Ask) -> None:
+    """Anything else is refused."""
+    answer = ask("POST", f"{lab.mount()}/metadata/a", {"custom_metadata": {"a": {"b": 1}}})
+    assert answer.status_code == 400
+    assert "custom_metadata" in errors(answer)[0]
+
+
+def test_policies_come_and_go(lab: Lab, ask: Ask) -> None:
+    """What a token may do is looked up when it asks."""
+    name = lab.policy('path "secret/data/a" { capabilities = ["read", "list"] } # and no more')
+    token = lab.token(name).reveal()
+    assert "read" in ask("GET", f"sys/policies/acl/{name}").json()["data"]["policy"]
+
+    def held() -> list[str]:
+        answer = ask("POST", "sys/capabilities-self", {"paths": ["secret/data/a"]}, token=token)
+        found: list[str] = answer.json()["data"]["secret/data/a"]
+        return found
+
+    assert held() == ["list", "read"]
+    assert ask("DELETE", f"sys/policies/acl/{name}").status_code == 204
+    assert held() == ["deny"]
+
+
+def test_auth_methods_refuse_as_vaults_do(ask: Ask) -> None:
+    """In the words that a message of ours must not pass on."""
+    mount = named("approle")
+    assert ask("POST", f"sys/auth/{mount}", {"type": "approle"}).status_code == 204
+    again = ask("POST", f"sys/auth/{mount}", {"type": "approle"})
+    assert (again.status_code, errors(again)) == (400, [f"path is already in use at {mount}/"])
+    assert ask("GET", f"auth/{mount}/role/nobody/role-id").status_code == 404
+    ask("POST", f"auth/{mount}/role/ci", {})
+    role_id = ask("GET", f"auth/{mount}/role/ci/role-id").json()["data"]["role_id"]
+    for body, said in [
+        ({"role_id": "x", "secret_id": "y"}, "invalid role or secret ID"),
+        ({"role_id": role_id}, "missing secret_id"),
+    ]:
+        answer = ask("POST", f"auth/{mount}/login", body, token="")
+        assert (answer.status_code, errors(answer)) == (400, [said])
+
+
+def test_a_method_that_is_not_there_cannot_be_enabled(ask: Ask) -> None:
+    """Nor asked for anything."""
+    assert ask("POST", f"sys/auth/{named('x')}", {"type": "no-such-method"}).status_code == 400
+    answer = ask("GET", "auth/nowhere/x")
+    assert (answer.status_code, errors(answer)) == (
+        404,
+        ['no handler for route "auth/nowhere/x". route entry not found.'],
+    )
+
+
+def test_a_rate_limit_is_a_429(lab: Lab, ask: Ask) -> None:
+    """For the path that it is for, until it is taken away."""
+    mount, quota = lab.mount(), named("quota")
+    body = {"rate": 1, "interval": "1h", "path": f"{mount}/"}
+    assert ask("POST", f"sys/quotas/rate-limit/{quota}", body).status_code == 204
+    answers = [ask("GET", f"{mount}/data/a") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [404, 429]
+    assert errors(answers[1])[0].endswith("rate limit quota exceeded")
+    assert ask("GET", "secret/data/never").status_code == 404
+    assert ask("DELETE", f"sys/quotas/rate-limit/{quota}").status_code == 204
+    assert ask("GET", f"{mount}/data/a").status_code == 404
+
+
 def test_a_wrapped_answer_opens_once(ask: Ask) -> None:
     """With its token, and no other."""
     wrapped = ask("POST", "sys/wrapping/wrap", {"k": "v"}, **{"X-Vault-Wrap-TTL": "60"}).json()
