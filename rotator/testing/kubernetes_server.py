@@ -36,7 +36,8 @@ class _Connection(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         self.request.settimeout(60)
-        self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        if self.server.tls is not None:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         with self.server.lock:
             self.server.links.add(self.request)
         super().setup()
@@ -78,7 +79,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False  # joined on close
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext, handler: Handler) -> None:
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None, handler: Handler) -> None:
         self.tls = tls
         self.handler = handler
         self.links: set[socket.socket] = set()
@@ -90,9 +91,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class ApiServer:
-    """Listens on a loopback port, which stays reserved while it is down."""
+    """Listens on a loopback port, which stays reserved while it is down; without TLS as ``kubectl proxy`` does."""
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext) -> None:
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None) -> None:
         self._handler = handler
         self._tls = tls
         self._reserved: socket.socket | None = None

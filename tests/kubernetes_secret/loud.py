@@ -17,8 +17,10 @@ from pathlib import Path
 from rotator.errors import RotatorError
 from rotator.model import Secret, Version
 from rotator.testing.kubernetes import Answer, AnswerAfter, HangUpAfter, Request, SimulatedKubernetes, Webhook
+from rotator.testing.kubernetes_api import answered
 from rotator.testing.kubernetes_exchange import Fault
 from rotator.testing.kubernetes_rules import EVERYTHING
+from rotator.testing.kubernetes_server import ApiServer
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
 
 LOUD = ("kubernetes.client.rest", "requests_oauthlib.oauth2_session", "urllib3", "client", "http.client", "oauthlib")
@@ -96,6 +98,11 @@ def main() -> None:
             say(backend, vars(backend))
             backend.close()
         cluster.intercept = None
+        proxy = ApiServer(lambda message, _: answered(message, cluster), None)
+        in_the_clear = Path(folder) / "clear"
+        in_the_clear.write_text(kubeconfig.read_text().replace(cluster.url, f"http://127.0.0.1:{proxy.start()}"))
+        use(KubernetesBackend.configure({"kubeconfig": str(in_the_clear)}), old, new)
+        proxy.close()
         cluster.webhooks.append(Webhook("chatty.example.com", lambda review: f"{review.new} {review.old}"))
         use(KubernetesBackend.configure({"kubeconfig": str(kubeconfig)}), old, new)
         kubeconfig.write_text(kubeconfig.read_text().replace('"contexts"', '"losers"').replace(token, f"{token} ü"))

@@ -11,6 +11,8 @@ import pytest
 from rotator.errors import RefusedError, UnauthenticatedError, UnavailableError
 from rotator.testing.backend_contract import pair, shown
 from rotator.testing.kubernetes import SimulatedKubernetes
+from rotator.testing.kubernetes_api import answered
+from rotator.testing.kubernetes_server import ApiServer
 from rotator_backends.kubernetes_client import Access, Surroundings
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
 from rotator_backends.kubernetes_settings import Auth
@@ -283,11 +285,17 @@ def test_a_secret_is_not_sent_to_whoever_answers(lab: SimulatedLab, old: str, ne
 
 
 def test_a_proxy_of_kubectl_on_this_machine_may_speak_http(lab: SimulatedLab) -> None:
-    """``kubectl proxy`` does; here nobody listens."""
-    lab.kubeconfig.write_text(lab.kubeconfig.read_text().replace(lab.cluster.url, "http://127.0.0.1:1"))
+    """``kubectl proxy`` does; where it does not run, nobody is told that a certificate is missing."""
+    proxy = ApiServer(lambda message, _: answered(message, lab.cluster), None)
+    port = proxy.start()
+    lab.kubeconfig.write_text(lab.kubeconfig.read_text().replace(lab.cluster.url, f"http://127.0.0.1:{port}"))
     backend = lab.backend()
+    backend.write(CI, pair(1), expected=None)
+    proxy.refuse()
     with pytest.raises(UnavailableError, match="connection refused"):
         backend.read(CI)
+    proxy.close()
+    backend.close()
 
 
 def test_the_kubeconfig_is_never_written_to(lab: SimulatedLab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +21,7 @@ from rotator.testing.kubernetes import Answer, AnswerInstead, HangUpBefore, Rule
 from rotator.testing.kubernetes_exchange import Fault
 from rotator.testing.kubernetes_store import Review
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
-from tests.kubernetes_secret.lab import NAMESPACE, ROTATOR, SimulatedLab
+from tests.kubernetes_secret.lab import NAMESPACE, ROTATOR, Json, SimulatedLab
 
 CI = SecretLocation(NAMESPACE, "ci")
 
@@ -165,22 +166,33 @@ def test_without_dry_run_a_missing_verb_is_found_all_the_same(lab: SimulatedLab,
         backend.preflight(CI)
 
 
-def repeats_all(review: Review) -> str:
-    """Deny, and repeat all that was shown, as a careless policy does."""
-    return f"new: {review.new} old: {review.old}"
+def decoded(found: Json) -> list[bytes]:
+    """Return the values of a secret as they are."""
+    return [base64.b64decode(value) for value in found["data"].values()]
 
 
+CHATTY: dict[str, Callable[[Review], str | None]] = {
+    "new": lambda review: f"it would be {review.new}",
+    "old": lambda review: f"it is {review.old}" if review.old else None,
+    "decoded": lambda review: f"it is {decoded(review.old)}" if review.old else None,
+}
+"""Policies that repeat what they were shown."""
+
+
+@pytest.mark.parametrize("kind", CHATTY)
 def test_a_webhook_that_repeats_what_it_was_shown_is_not_quoted(
-    lab: SimulatedLab, backend: KubernetesBackend, canaries: tuple[str, ...]
+    lab: SimulatedLab, backend: KubernetesBackend, canaries: tuple[str, ...], kind: str
 ) -> None:
     """Neither the new values nor those that are there, neither as they are nor in base64."""
     first = backend.write(CI, {"token_secret": Secret(canaries[0])}, expected=None)
-    lab.cluster.webhooks.append(Webhook("chatty.example.com", repeats_all))
+    lab.cluster.webhooks.append(Webhook("chatty.example.com", CHATTY[kind]))
     attempts: list[Callable[[], object]] = [
         lambda: backend.write(CI, {"token_secret": Secret(canaries[1])}, expected=first),
-        lambda: backend.write(SecretLocation(NAMESPACE, "x"), {"k": Secret(canaries[1])}, expected=None),
         lambda: backend.preflight(CI),
     ]
+    if kind == "new":
+        place = SecretLocation(NAMESPACE, "x")
+        attempts.append(lambda: backend.write(place, {"k": Secret(canaries[1])}, expected=None))
     for attempt in attempts:
         with pytest.raises(RefusedError, match="status 403, in words that hold a value of the secret") as caught:
             attempt()

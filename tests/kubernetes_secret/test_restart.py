@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -44,10 +45,13 @@ def consumers(lab: SimulatedLab) -> SimulatedKubernetes:
 
 @pytest.fixture
 def timed(lab: SimulatedLab) -> Iterator[KubernetesBackend]:
-    """Give a backend whose clock stands still."""
+    """Give a backend whose clock is a second later at every look, from noon on."""
     access = Access(Auth.KUBECONFIG, Surroundings({}, lab.kubeconfig.parent, lab.kubeconfig.parent), lab.kubeconfig)
+    seconds = itertools.count()
     settings = backend_settings({"namespace": NAMESPACE, "timeout": "30s"})
-    backend = KubernetesBackend(settings, Cluster(access, settings.timeout), now=lambda: NOON)
+    backend = KubernetesBackend(
+        settings, Cluster(access, settings.timeout), now=lambda: NOON + timedelta(seconds=next(seconds))
+    )
     yield backend
     backend.close()
 

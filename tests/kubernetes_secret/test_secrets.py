@@ -37,6 +37,7 @@ def test_nothing_shows_a_secret_however_loud_the_libraries_are(canaries: tuple[s
     """Old value, new value and bearer token stay out of everything, with all loggers and dumps at their loudest."""
     out = run("-m", "tests.kubernetes_secret.loud", entered="\n".join(canaries[:3]))
     assert "Starting new HTTPS connection" in out
+    assert "Starting new HTTP connection" in out
     expected = ("may have been changed or not", "was made by somebody else", "words that hold a value", "it lacks what")
     assert [said for said in expected if said not in out] == []
     assert "send: " not in out
