@@ -203,10 +203,7 @@ class Rotation:
 
     def _follows(self, act: Act) -> bool:
         """Whether the current token is the one that the pending token was made to replace."""
-        before = act.view.record
-        marker = next((act.view.markers[it] for it in act.view.markers if it == act.current.id), None)
-        if marker is None:
-            return False
+        before, marker = act.view.record, act.view.markers[act.current.id]
         return marker.after == (before.id.name if before else "") or (not marker.after and act.view.current is None)
 
     def _lost(self, act: Act, why: str) -> ConflictError:
@@ -248,12 +245,18 @@ class Rotation:
         seen = self._observe()
         plan = Plan(Finding(Reason.FORCED, "asked for by AWS"))
         act = Act(self.ports, seen, plan, Request(forced=True), self.version, new=token)
-        if token and not any(state.id == token.id for state in seen.tokens):
-            raise NotFoundError(
-                f"{token.id} is pending and does not exist at PVE any more",
-                hint=f"take {PENDING} off version {self.version} and start another rotation",
-            )
+        if token and not self._is_current(act):
+            self._check_ours(act, token.id)
         return act
+
+    def _check_ours(self, act: Act, token: TokenId) -> None:
+        """Touch only what this rotation has made, whoever filled the version."""
+        hint = f"take {PENDING} off version {self.version} and start another rotation"
+        if not any(state.id == token for state in act.seen.tokens):
+            raise NotFoundError(f"{token} is pending and does not exist at PVE any more", hint=hint)
+        marker = act.view.markers.get(token)
+        if marker is None or marker.rotation != self.version:
+            raise RefusedError(f"{token} is pending and was not made by this rotation", hint=hint)
 
     def _pending(self) -> Token | None:
         try:

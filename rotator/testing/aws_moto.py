@@ -51,8 +51,9 @@ def perform(operation: str, wish: Mapping[str, Any], ask: Ask) -> Outcome:
 
 
 def _described(wish: Mapping[str, Any], ask: Ask) -> Mapping[str, Any]:
-    found = ask("DescribeSecret", {"SecretId": wish.get("SecretId") or wish.get("Name")})
-    return found.content if found.is_good else {}
+    name = wish.get("SecretId") or wish.get("Name")
+    found = ask("DescribeSecret", {"SecretId": name}) if name else None
+    return found.content if found and found.is_good else {}
 
 
 def _deleted(operation: str) -> Outcome:

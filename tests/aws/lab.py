@@ -58,6 +58,11 @@ class Lab:
         """Give the location of a secret that is not there."""
         return backend.locate(self.fresh())[0]
 
+    def remove(self) -> None:
+        """Delete all secrets that were made, for good."""
+        for number in range(1, self.number + 1):
+            self.client().delete_secret(SecretId=f"{self.prefix}/{number}", ForceDeleteWithoutRecovery=True)
+
     def close(self) -> None:
         """Let go of all connections."""
         for one in self.made:

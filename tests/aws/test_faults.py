@@ -72,6 +72,7 @@ REFUSALS: dict[str, tuple[type[RotatorError], str, str]] = {
         "PLACE has reached a quota of Secrets Manager",
         "versions of the last 24 hours are all kept: write no more often than every 10 minutes",
     ),
+    "InvalidRequestException": (RefusedError, "AWS refuses OPERATION on PLACE: InvalidRequestException", "CloudTrail"),
     "SomethingNewException": (RefusedError, "AWS refuses OPERATION on PLACE: SomethingNewException", "CloudTrail"),
 }
 

@@ -80,6 +80,18 @@ def test_a_role_over_an_unencrypted_way_is_refused(
     assert aws.calls == []
 
 
+def test_a_role_without_anybody_to_take_it_on_is_told(
+    lab: Lab, sts: SimulatedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role alone is not enough."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    backend = lab.backend(assume_role=ASSUME)
+    with pytest.raises(UnauthenticatedError, match="no AWS credentials were found"):
+        backend.read(lab.place(backend))
+    assert sts.calls == []
+
+
 def test_a_profile_gives_the_credentials(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The one that is set, also when the environment has others."""
     (tmp_path / "credentials").write_text("[lab]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = x\n")

@@ -214,6 +214,18 @@ def test_of_two_that_create_at_once_the_first_value_counts(f: Function) -> None:
     assert f.works()
 
 
+def test_of_two_that_finish_at_once_both_succeed(f: Function) -> None:
+    """Whoever comes second finds that the version is current, which is what was asked for."""
+    first = f.settled()
+    token = f.begin()
+    for name in STEPS[:3]:
+        f.step(name, token)
+    f.aws.intercept = once("UpdateSecretVersionStage", lambda: f.step("finishSecret", token))
+    f.step("finishSecret", token)
+    assert f.labels() == {first: ["AWSPREVIOUS"], token: ["AWSCURRENT"]}
+    assert f.w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
+
+
 def test_an_issue_that_got_no_answer_is_swept_up(f: Function) -> None:
     """The token may have come into being: it is deleted, and another made under another name."""
     f.settled()
@@ -313,6 +325,77 @@ def test_a_pending_token_that_was_deleted_is_told(f: Function) -> None:
     f.abandon(token)
     f.rotate()
     assert f.works()
+
+
+def fill(f: Function, version: str, content: dict[str, str]) -> None:
+    """Give a pending version its value, as somebody else does."""
+    f.client.put_secret_value(
+        SecretId=f.arn, ClientRequestToken=version, SecretString=json.dumps(content), VersionStages=["AWSPENDING"]
+    )
+
+
+def test_a_pending_token_of_somebody_else_is_not_touched(f: Function) -> None:
+    """Neither granted anything nor published nor deleted."""
+    f.settled()
+    token = f.begin()
+    fill(f, token, {"token_id": "ci@pve!hand", "token_secret": f.w.pve.add_token("ci@pve", "hand")})
+    for step in STEPS[1:]:
+        assert refused(f, step, token).startswith("ci@pve!hand is pending and was not made by this rotation; hint: ")
+    f.step("createSecret", token)
+    assert f.w.standing() == {"ci-1": "marked", "hand": "hand-made"}
+
+
+def test_a_pending_version_without_a_whole_token_is_told(f: Function) -> None:
+    """Which key is missing, and no value."""
+    f.settled()
+    token = f.begin()
+    fill(f, token, {"token_id": "ci@pve!hand"})
+    for step in STEPS:
+        message = f"version {token} holds something that is no token: it has only one of token_id and token_secret"
+        assert refused(f, step, token) == message
+
+
+def test_a_version_that_has_another_value_takes_no_token(f: Function) -> None:
+    """What was issued for it is deleted again."""
+    f.settled()
+    token = f.begin()
+    fill(f, token, {"note": "not a token"})
+    message = refused(f, "createSecret", token)
+    assert message.startswith(f"version {token} of aws:eu-west-1/{f.name} has another value already")
+
+
+def test_a_token_that_dies_as_it_is_published_is_told(f: Function) -> None:
+    """Nothing is retired: the predecessor goes on working for whoever has it."""
+    f.settled()
+    token = f.begin()
+    for name in STEPS[:3]:
+        f.step(name, token)
+    pending = f.record("AWSPENDING")["token_id"]
+    f.aws.intercept = once("UpdateSecretVersionStage", lambda: f.w.pve.delete_token(pending))
+    with pytest.raises(RotationError, match=f"{pending} is current and does not log in; hint: start another rotation"):
+        f.step("finishSecret", token)
+    assert f.works("AWSPREVIOUS")
+    assert f.w.standing() == {"ci-1": "marked"}
+    f.rotate()
+    assert f.works()
+
+
+def test_whoever_publishes_right_afterwards_is_told(f: Function) -> None:
+    """Nothing of theirs is touched, and nothing retired in their name."""
+    f.settled()
+    token = f.begin()
+    for name in STEPS[:3]:
+        f.step(name, token)
+
+    def look(call: Call) -> None:
+        if call.action.endswith("UpdateSecretVersionStage"):
+            f.aws.intercept = once("GetSecretValue", lambda: overwrite(f))
+
+    f.aws.intercept = look
+    with pytest.raises(RotationError, match=f"version {token} was made current, and another one is"):
+        f.step("finishSecret", token)
+    assert f.record()["token_id"] == "ci@pve!hand"
+    assert f.w.standing() == {"ci-1": "marked", "ci-2": "unmarked", "hand": "hand-made"}
 
 
 def test_a_failed_rotation_is_cleared_up_by_the_next(f: Function) -> None:

@@ -92,6 +92,13 @@ def test_the_region_may_come_from_a_profile(tmp_path: Path) -> None:
     assert backend.locate({"secret_id": "ci"})[1] == "aws:eu-north-1/ci"
 
 
+def test_a_configuration_of_aws_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    """Whatever is wrong in it, it is not shown: credentials may stand there."""
+    (tmp_path / "config").write_text("[profile x\nhunter2")
+    with pytest.raises(ConfigError, match=r"^AWS's configuration cannot be read: ConfigParseError$"):
+        AwsBackend.configure({"region": REGION})
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:4566", "http://[::1]:4566", "http://localhost:4566", "https://vpce-1.example.com"]
 )

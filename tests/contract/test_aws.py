@@ -28,10 +28,13 @@ def lab(
     request: pytest.FixtureRequest, simulated: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Lab]:
     """Open a lab at the simulated endpoint, or at the one that was named."""
-    if request.param == "simulated":
+    is_live = request.param != "simulated"
+    if not is_live:
         forget_aws(monkeypatch, tmp_path)
-    with lab_at(simulated.url if request.param == "simulated" else request.param) as lab:
+    with lab_at(request.param if is_live else simulated.url) as lab:
         yield lab
+        if is_live:
+            lab.remove()
 
 
 class TestAws(TamperContract):
