@@ -10,7 +10,8 @@ Simulated: secrets, deployments, stateful sets, daemon sets (get, list, create, 
 namespaces, selfsubjectaccessreviews, discovery, ``/version``; resourceVersion, dryRun=All, immutable secrets, quotas,
 finalizers, admission webhooks, RBAC, bearer tokens that end; kubectl can use it. Not: protobuf, watches, selectors,
 put, apply patches, managedFields, client certificates, controllers (nothing rolls out, nothing collects garbage).
-Several faults of one object are told one at a time. Wording after Kubernetes 1.34.
+Several faults of one object are told one at a time. Wording and habits after the
+API's documentation and sources, not measured.
 """
 
 from __future__ import annotations
