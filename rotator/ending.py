@@ -9,7 +9,7 @@ from rotator.act import Act, LostError, twice
 from rotator.errors import NotFoundError, OutcomeUnknownError, RotatorError
 from rotator.events import Step
 from rotator.marker import Marker, foreign_text
-from rotator.model import TokenId
+from rotator.model import TokenId, TokenState
 from rotator.view import deadline
 
 
@@ -36,19 +36,29 @@ def mark(act: Act, token: TokenId) -> None:
 def retire(act: Act, step: steps.Retire) -> None:
     """Let PVE end an old token after the overlap, or earlier if it had an earlier end.
 
-    The end is read again just before: a run that was paused must not put off what another run has set.
+    The end is read again just before: a run that was paused must not put off what another run has set. What was adopted
+    gets our marker in the same call, by which it is told from a namesake that somebody may make later.
     Crash: the next run does it. Repeat: the end is never later than before.
     """
     with act.narrator.step(Step.RETIRE, token=step.token) as telling:
         end = deadline(act.ports.pve.now(), step.overlap)  # before reading: a pause after it only makes it earlier
-        known = {it.id: it.expire for it in act.ports.pve.tokens(step.token.userid)}
-        if step.token not in known:
+        state = next((it for it in act.ports.pve.tokens(step.token.userid) if it.id == step.token), None)
+        if state is None:
             telling.say("gone already")
             return
-        own = known[step.token]
-        if own is None or own > end:
-            twice(lambda: act.ports.pve.update(step.token, expire=end))
+        own, comment = state.expire, adopted_comment(act, state)
+        sooner = end if own is None or own > end else None
+        if sooner or comment:
+            twice(lambda: act.ports.pve.update(step.token, expire=sooner, comment=comment))
         telling.say(f"ends at {min(own or end, end):%Y-%m-%d %H:%M:%SZ}")
+
+
+def adopted_comment(act: Act, token: TokenState) -> str | None:
+    """Return the comment that a token gets which we did not make; None for one of ours."""
+    if not act.view.is_adopted(token):
+        return None
+    marker = Marker(act.credential.owner, act.credential.name, act.rotation, act.ports.pve.now(), published=True)
+    return marker.comment(foreign_text(token.comment))
 
 
 def revoke(act: Act, token: TokenId) -> None:

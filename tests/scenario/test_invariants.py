@@ -141,8 +141,6 @@ def test_i4_of_racing_rotators_one_publishes_in_each_round(w: World, rotators: i
         published = [event.token for event in w.events if (event.step, event.outcome) == (Step.PUBLISH, Outcome.DONE)]
         assert published == [w.read()["token_id"]]
         assert w.standing() == {old: "marked, ends in 1d", w.published(): "marked"}
-    for cluster in clusters:
-        cluster.close()
     assert witness.violations == []
 
 
