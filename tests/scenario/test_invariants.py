@@ -137,7 +137,7 @@ def test_i4_of_racing_rotators_one_publishes_in_each_round(w: World, rotators: i
         old = w.published()
         w.events.clear()
         results = race(w, ci, rotators, clusters)
-        assert {int(result.exit_code) for result in results} <= {0, 6}, results
+        assert [it.message for it in results if it.exit_code not in {0, 6}] == []
         published = [event.token for event in w.events if (event.step, event.outcome) == (Step.PUBLISH, Outcome.DONE)]
         assert published == [w.read()["token_id"]]
         assert w.standing() == {old: "marked, ends in 1d", w.published(): "marked"}
