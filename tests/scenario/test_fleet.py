@@ -236,6 +236,6 @@ def test_an_operator_that_nobody_accepts_is_an_error_after_one_more_look(w: Worl
     w.pve.delete_token("rotator@pve!operator")
     cluster: ProxmoxCluster = w.connect(source)
     results = rotate(w.fleet(lambda _: cluster), [w.credential(), w.credential("other")])
-    assert reasons(results) == ["cluster-unreachable"] * 2
+    assert reasons(results) == ["operator-unusable"] * 2
     assert "PVE does not accept the operator" in results[0].hint
     assert sum(call.status == 401 for call in w.pve.calls) == 1
