@@ -190,11 +190,16 @@ def failed(credential: Credential, error: RotatorError) -> Result:
         credential.name,
         credential.cluster,
         error.exit_code,
-        CLUSTER_UNREACHABLE if isinstance(error, UnavailableError) else OPERATOR_UNUSABLE,
+        unreached_for(error),
         error.message,
         hint=error.hint,
         live="nothing was touched",
     )
+
+
+def unreached_for(error: RotatorError) -> str:
+    """Say in a word why a cluster's users could not be listed."""
+    return CLUSTER_UNREACHABLE if isinstance(error, UnavailableError) else OPERATOR_UNUSABLE
 
 
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
