@@ -15,7 +15,7 @@ from typing import TypeVar
 from rotator.act import Ports
 from rotator.backend import Backend
 from rotator.clock import Clock
-from rotator.errors import ExitCode, RotatorError, UnreachableError
+from rotator.errors import ExitCode, RotatorError, UnavailableError, UnreachableError
 from rotator.events import Listener
 from rotator.model import Credential, Observation, Request, UserState
 from rotator.observe import observe
@@ -25,6 +25,8 @@ from rotator.pve import Pve
 from rotator.rotate import CLUSTER_UNREACHABLE, Result, Run, exit_code_of
 
 T = TypeVar("T")
+OPERATOR_UNUSABLE = "operator-unusable"
+"""The reason of a result when the operator's record cannot be read, or PVE refuses it."""
 GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.CONFIG, ExitCode.IN_FLIGHT, ExitCode.DONE)
 """Which exit code counts when there are several: the gravest."""
 
@@ -183,16 +185,21 @@ def resting(credential: Credential, plan: Plan) -> Result:
 
 
 def failed(credential: Credential, error: RotatorError) -> Result:
-    """Make the result of a credential whose cluster was not reached."""
+    """Make the result of a credential whose cluster was not reached, or does not let the operator in."""
     return Result(
         credential.name,
         credential.cluster,
         error.exit_code,
-        CLUSTER_UNREACHABLE,
+        unreached_for(error),
         error.message,
         hint=error.hint,
         live="nothing was touched",
     )
+
+
+def unreached_for(error: RotatorError) -> str:
+    """Say in a word why a cluster's users could not be listed."""
+    return CLUSTER_UNREACHABLE if isinstance(error, UnavailableError) else OPERATOR_UNUSABLE
 
 
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:

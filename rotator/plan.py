@@ -101,7 +101,8 @@ def finish(token: TokenState, view: View) -> list[Step]:
     if view.is_finished:
         return mirrors
     confirm: list[Step] = [] if view.seen.accepted else [Confirm()]
-    return [*confirm, Fence(), *mirrors, Mark(token.id)]
+    adopted = [end_of(it, view) for it in view.others if view.is_adopted(it)]
+    return [*confirm, Fence(), *mirrors, *adopted, Mark(token.id)]
 
 
 def rotate(finding: Finding, view: View) -> list[Step]:
@@ -132,6 +133,8 @@ def publication(view: View) -> list[Step]:
         if view.current and view.current not in view.ours:
             doomed.append(Revoke(view.current.id))
         return [Publish(), Confirm(), *doomed, *mirrors, Mark(None)]
+    if view.current and view.is_adopted(view.current):  # named by its successor until that is marked, so it ends first
+        return [Publish(), Confirm(), *mirrors, end_of(view.current, view), Mark(None)]
     ending: list[Step] = [end_of(view.current, view)] if view.current and view.must_be_retired(view.current) else []
     return [Publish(), Confirm(), *mirrors, Mark(None), *ending]
 

@@ -52,10 +52,10 @@ def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | Non
         act.patiently(lambda: require_grants(wanted, consumer.permissions(), act.credential.userid), RefusedError)
         return
     before = permissions_before(act, predecessor) if predecessor else None
-    if before is None:
-        act.notes.append("nothing to compare its permissions with")
-    else:
+    if before is not None:
         act.patiently(lambda: require_equal(before, consumer.permissions()), RefusedError)
+    elif predecessor or act.credential.privsep:  # without privilege separation a first token may do what its user may
+        act.notes.append("nothing to compare its permissions with")
 
 
 def privileges_of(grants: Iterable[Grant], pve: Pve) -> dict[str, frozenset[str]]:

@@ -135,17 +135,20 @@ class Run:
             self.credential.name,
             self.credential.cluster,
             ExitCode.LOCKED_OUT if act and act.leaves_dead else error.exit_code,
-            CLUSTER_UNREACHABLE
-            if isinstance(error, UnreachableError)
-            else act.plan.finding.reason
-            if act
-            else "failed",
+            reason_of(error, act),
             error.message,
             hint=error.hint,
             live=act.live() if act else "nothing was touched",
             done=tuple(self.done),
             notes=tuple(self.notes),
         )
+
+
+def reason_of(error: RotatorError, act: Act | None) -> str:
+    """Say in a word what a failed run was at."""
+    if isinstance(error, UnreachableError):
+        return CLUSTER_UNREACHABLE
+    return act.plan.finding.reason if act else "failed"
 
 
 def exit_code_of(finding: Finding) -> ExitCode:

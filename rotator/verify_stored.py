@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rotator.errors import ExitCode, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.fleet import Lane
-from rotator.model import Credential, Destination, Held, Token, Unread
+from rotator.model import Credential, Destination, Held, Permissions, Token, Unread
 from rotator.observe import read
 from rotator.proving import difference, privileges_of, require_grants
 from rotator.pve import Pve
@@ -60,8 +61,15 @@ def prove_one(
 def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode, str, str]:
     """Say what happens to a consumer that uses this token: how grave it is, in words, and a hint."""
     try:
+        require = requirement(pve, credential)
+    except RotatorError as error:  # asked as the operator: says nothing of the token
+        return ExitCode.FAILED, f"cannot be judged: {error}", error.hint
+    try:
         silent = log_in_everywhere(pve, token)
-        check_permissions(pve, credential, token)
+        consumer = pve.consumer(token)
+        require(consumer.permissions())
+        for probe in credential.probes:
+            consumer.get(probe.path)
     except UnauthenticatedError as error:
         hint = f"replace it: rotate now {credential.name}; was the token deleted, has it expired, is its user disabled?"
         return ExitCode.LOCKED_OUT, f"does not log in: {error}", hint
@@ -85,19 +93,24 @@ def log_in_everywhere(pve: Pve, token: Token) -> list[str]:
     return silent
 
 
-def check_permissions(pve: Pve, credential: Credential, token: Token) -> None:
-    """Require what the credential declares to be effective; without privilege separation, what its user has."""
-    consumer = pve.consumer(token)
+def requirement(pve: Pve, credential: Credential) -> Callable[[Permissions], None]:
+    """Find out what a token must be allowed: what is declared, or, without privilege separation, what its user is."""
     if credential.grants is not None:
-        require_grants(privileges_of(credential.grants, pve), consumer.permissions(), credential.userid)
-    elif not credential.privsep:
-        try:
-            before = pve.permissions_of(credential.userid)
-        except RotatorError:  # without Sys.Audit on /access there is nothing to compare with
-            return
-        after = consumer.permissions()
-        if before != after:
-            raise RefusedError(
-                f"its permissions are not those of {credential.userid}: {difference(before, after)}",
-                hint=f"was it given privilege separation by hand? replace it: rotate now {credential.name}",
-            )
+        wanted = privileges_of(credential.grants, pve)
+        return lambda effective: require_grants(wanted, effective, credential.userid)
+    if credential.privsep:
+        return lambda _effective: None
+    try:
+        before = pve.permissions_of(credential.userid)
+    except RefusedError:  # without Sys.Audit on /access there is nothing to compare with
+        return lambda _effective: None
+    return lambda effective: require_those_of_user(credential, before, effective)
+
+
+def require_those_of_user(credential: Credential, before: Permissions, after: Permissions) -> None:
+    """Raise ``RefusedError`` unless a token may do what its user may."""
+    if before != after:
+        raise RefusedError(
+            f"its permissions are not those of {credential.userid}: {difference(before, after)}",
+            hint=f"was it given privilege separation by hand? replace it: rotate now {credential.name}",
+        )

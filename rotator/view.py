@@ -69,17 +69,24 @@ class View:
     @cached_property
     def ours(self) -> tuple[TokenState, ...]:
         """Our tokens, and the predecessors that these name (an adopted token is one), lowest serial first."""
-        after = {marker.after for marker in self.markers.values()}
-        mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_predecessor(token, after))
+        mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_predecessor(token))
         return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
 
-    def is_predecessor(self, token: TokenState, after: set[str]) -> bool:
+    def is_predecessor(self, token: TokenState) -> bool:
         """Whether one of ours names it as its predecessor.
 
-        A name of our form is never used twice, so it is that very token, also when it was adopted from another
-        credential. Any other name may have been used again, by somebody whose marker is on it now.
+        A name of our form is never used twice, so it is that very token. Any other may be: what was adopted bears our
+        marker from its retirement on, which comes before its successor is marked; a namesake that somebody has made
+        since does not.
         """
-        return token.id.name in after and (Marker.parse(token.comment) is None or Name.parse(token.id.name) is not None)
+        successors = [marker for marker in self.markers.values() if marker.after == token.id.name]
+        if Name.parse(token.id.name) or is_marked_by(self.credential, token):
+            return bool(successors)
+        return any(not marker.published for marker in successors)
+
+    def is_adopted(self, token: TokenState) -> bool:
+        """Whether somebody else made it under a name that may be used again, and it does not bear our marker yet."""
+        return Name.parse(token.id.name) is None and not is_marked_by(self.credential, token)
 
     def is_foreign(self, token: TokenId) -> bool:
         """Whether somebody else made it: it lives without our marker, or is gone and has not our form."""
@@ -184,10 +191,16 @@ def deadline(now: datetime, overlap: timedelta) -> datetime:
     return end if end.microsecond == 0 else end.replace(microsecond=0) + timedelta(seconds=1)
 
 
+def is_marked_by(credential: Credential, token: TokenState) -> bool:
+    """Whether a token bears this credential's marker, whatever its name."""
+    marker = Marker.parse(token.comment)
+    return marker is not None and (marker.owner, marker.credential) == (credential.owner, credential.name)
+
+
 def own_marker(credential: Credential, token: TokenState) -> Marker | None:
     """Return the marker of a token that this credential of this owner issued, else None."""
     marker = Marker.parse(token.comment)
-    if not marker or (marker.owner, marker.credential) != (credential.owner, credential.name):
+    if not marker or not is_marked_by(credential, token):
         return None
     if credential.strategy is Strategy.REGENERATE:
         return marker if token.id.name == credential.base else None

@@ -134,17 +134,20 @@ class World:
         self.operator = Token(TokenId("rotator@pve", "operator"), Secret(secret))
         self.ca = self.folder / "ca.pem"
         self.ca.write_bytes(pve.ca_pem)
+        self.connections: list[ProxmoxCluster] = []
         self.cluster = self.connect()
 
     def connect(self, operator: Callable[[], Token] | None = None, name: str = "home") -> ProxmoxCluster:
         """Open the cluster the way the product does; each rotator of a race has a connection of its own."""
-        return ProxmoxCluster(
+        made = ProxmoxCluster(
             name,
             [node.endpoint for node in self.pve.nodes],
             login=operator or (lambda: self.operator),
             trust=TlsTrust(ca_file=self.ca),
             monotonic=self.clock.monotonic,
         )
+        self.connections.append(made)
+        return made
 
     def place(self, name: str, backend: str = "file") -> Destination:
         """Make a destination in the folder."""
@@ -399,6 +402,10 @@ class World:
         self.put(token)
         return token
 
+    def supplant(self, serial: int) -> None:
+        """Let somebody else publish a successor and mark it."""
+        self.replace_record(serial)
+
     def version(self, name: str = "ci.json") -> Version | None:
         """Tell the version of a record."""
         stored = self.store.read(self.place(name).location)
@@ -432,7 +439,8 @@ def world(
             yield made
         finally:
             made.watch_secrets()
-            made.cluster.close()
+            for connection in made.connections:
+                connection.close()
 
 
 def comes_to_rest(world: World, credential: Credential, *, note: str = "by hand") -> str:

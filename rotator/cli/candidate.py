@@ -12,7 +12,6 @@ from rotator.model import Credential, Held, Request, Token, TokenId
 from rotator.observe import is_accepted, observe
 from rotator.plan import Plan, decide
 from rotator.pve import Pve
-from rotator.steps import Retire, Revoke
 from rotator.view import View
 
 TAKE_OVER = Request(forced=True, adopt=True)
@@ -73,7 +72,7 @@ def examine(lane: Lane, credential: Credential) -> Candidate:
         place = next(((where, it) for where, it in places(view) if view.is_foreign(id_of(it))), None)
         if place is None:
             return Candidate(credential, plan, idle=nothing_to_adopt(view))
-        return Candidate(credential, plan, found(view, plan, lane.pve, *place))
+        return Candidate(credential, plan, found(view, lane.pve, *place))
     except RotatorError as error:
         return Candidate(credential, error=error)
 
@@ -91,11 +90,10 @@ def id_of(token: Token | TokenId) -> TokenId:
     return token.id if isinstance(token, Token) else token
 
 
-def found(view: View, plan: Plan, pve: Pve, label: str, token: Token | TokenId) -> Found:
+def found(view: View, pve: Pve, label: str, token: Token | TokenId) -> Found:
     """Find out what PVE tells of a token. One that it does not know is not tried: it delays and logs refused logins."""
     name = id_of(token)
     state = next((it for it in view.seen.tokens if it.id == name), None)
-    ended = {step.token for step in plan.steps if isinstance(step, Retire | Revoke)}
     is_current = view.record is not None and view.record.id == name
     return Found(
         token=str(name),
@@ -105,7 +103,7 @@ def found(view: View, plan: Plan, pve: Pve, label: str, token: Token | TokenId) 
         expires=state.expire if state else None,
         comment=state.comment if state else "",
         works=is_accepted(token, pve) if state and isinstance(token, Token) else None,
-        stays=state is not None and bool(label) and not is_current and name not in ended,
+        stays=state is not None and bool(label) and not is_current,
     )
 
 

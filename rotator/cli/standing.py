@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from rotator.errors import RotatorError
-from rotator.fleet import Fleet, Lane, Survey, in_lanes
+from rotator.fleet import Fleet, Lane, Survey, in_lanes, unreached_for
 from rotator.marker import Marker
 from rotator.model import Credential, Held, Observation, Request, Secret, Token, TokenState, UserState
 from rotator.view import View, due_at, own_marker
@@ -32,7 +32,7 @@ class Standing:
         """Why it is as it is: the finding's reason, or that nothing was found out."""
         if self.survey.plan:
             return self.survey.plan.finding.reason
-        return "cluster-unreachable" if self.now is None else "failed"
+        return unreached_for(self.survey.error) if self.survey.error and self.now is None else "failed"
 
     @property
     def message(self) -> str:

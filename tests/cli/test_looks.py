@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.looks import coarse
 from rotator.marker import Marker
 from tests.cli.lab import START, USER, Lab, only
 from tests.cli.plugins import install
@@ -235,3 +236,33 @@ def test_looking_changes_nothing(lab: Lab) -> None:
         lab.call(command)
     assert {call.method for call in lab.pve.calls} == {"GET"}
     assert path.read_bytes() == before
+
+
+def test_status_of_a_paused_credential_takes_no_orphan_for_the_published_token(lab: Lab) -> None:
+    """The record is not read for it, so the newest token that is marked published counts."""
+    lab.add("ci", paused=True)
+    published = plant_current(lab, "one", "ci", 1)
+    plant_current(lab, "one", "ci", 2, published=False)
+    assert only(lab.json("status")["results"])["token"] == published
+
+
+def test_status_takes_no_published_token_for_an_orphan(lab: Lab) -> None:
+    """An older state of the record was put back: consumers may still hold the newer token."""
+    path = lab.add("ci")
+    lab.call("due")
+    before = path.read_bytes()
+    lab.call("now", "ci")
+    lab.time.pass_by(hours=1)
+    path.write_bytes(before)
+    lab.pve.delete_token(f"{USER}!{lab.pve.tokens(USER)[0]}")
+    stands = only(lab.json("status")["results"])
+    assert stands["orphans"] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "-"), (59, "59s"), (61, "1m"), (7199, "1h"), (2 * 86400 + 3 * 3600 + 5, "2d3h"), (8 * 86400 + 3600, "8d")],
+)
+def test_ages_are_as_exact_as_they_matter(seconds: int | None, shown: str) -> None:
+    """Hours on the first days, then days."""
+    assert coarse(seconds) == shown

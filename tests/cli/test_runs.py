@@ -138,10 +138,12 @@ def test_dry_run_knows_what_else_was_asked_for(lab: Lab) -> None:
     """The plan of a compromised token revokes instead of retiring."""
     lab.add("ci")
     lab.call("due")
-    usual = only(lab.json("now", "ci", "--dry-run")["results"])["steps"]
-    urgent = only(lab.json("now", "ci", "--compromised", "--dry-run")["results"])["steps"]
-    assert usual[-1]["step"] == "retire"
-    assert "revoke" in [step["step"] for step in urgent]
+    usual, urgent = (
+        {step["step"] for step in only(lab.json("now", "ci", "--dry-run", *more)["results"])["steps"]}
+        for more in ((), ("--compromised",))
+    )
+    assert "retire" in usual - urgent
+    assert "revoke" in urgent - usual
 
 
 @pytest.mark.parametrize(
@@ -267,3 +269,13 @@ def test_verbose_shows_the_start_of_each_step_too(lab: Lab) -> None:
     result = lab.call("due", "--verbose")
     assert "started" in result.stderr
     assert "started" not in lab.call("now", "ci").stderr
+
+
+def test_a_stop_that_needs_a_person_is_named_by_its_reason(lab: Lab) -> None:
+    """No step failed: it was decided to do nothing."""
+    lab.add("ci")
+    lab.plant("ci", f"{USER}!hand", lab.pve.add_token(USER, "hand"))
+    result = lab.call("due")
+    assert result.exit_code == 4
+    assert result.stdout.startswith("ci  failed (not-adopted)  ")
+    assert only(lab.json("due")["results"])["step"] == ""

@@ -129,6 +129,19 @@ def test_an_orphan_is_kept_when_the_fence_does_not_hold(w: World) -> None:
     assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
 
 
+def test_an_orphan_that_is_published_after_the_record_was_read_is_no_orphan(w: World) -> None:
+    """Rule 3: the fence compares with what the decision was made on, and not with what is there by then."""
+    ci = w.settled()
+    orphan = w.plant(2, ago=LONG)
+    w.traffic.watchers.append(
+        lambda it: w.put(orphan) if it.path.endswith("/token") and w.published() == "ci-1" else None
+    )
+    result = w.run(ci)
+    assert (result.exit_code, w.published(), w.works()) == (0, "ci-2", True)
+    assert w.steps()[0] == "fence!failed"
+    assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
+
+
 def test_without_a_record_an_orphan_is_retired_by_what_is_published_above_it(w: World) -> None:
     """Rule 3: there is nothing to fence with, so the first token is issued above it and rule 4 ends it."""
     ci = w.credential()

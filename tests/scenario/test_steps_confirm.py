@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import ExitCode, RefusedError, UnavailableError
+from rotator.errors import ExitCode, OutcomeUnknownError, RefusedError, UnavailableError
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Secret, Stored
 from rotator.testing.exchange import AnswerInstead
-from rotator.testing.faulty_backend import Altered, Before, Operation, Stale, nth
+from rotator.testing.faulty_backend import After, Altered, Before, Operation, Stale, nth
 from tests.world import World, comes_to_rest
 
 ROTATED = {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
@@ -251,3 +251,14 @@ def test_a_mirror_that_somebody_has_taken_further_is_left_to_them(w: World) -> N
     assert (result.exit_code, w.published(), w.published("mirror.json")) == (0, "ci-3", "ci-3")
     assert w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "unmarked, ends in 1d", "ci-3": "marked"}
     assert comes_to_rest(w, ci) == "ci-3"
+
+
+@pytest.mark.parametrize("fault", [Before, After])
+def test_a_mirror_that_does_not_say_whether_it_was_written_is_read(w: World, fault: type[Before | After]) -> None:
+    """It was, and all is well; or it was not, and the next run does it."""
+    ci = mirrored(w)
+    w.spoil(fault(nth(Operation.WRITE, 2), OutcomeUnknownError("no answer")))
+    result = w.run(ci)
+    assert result.exit_code == (ExitCode.FAILED if fault is Before else 0)
+    assert w.standing() == (UNFINISHED if fault is Before else ROTATED)
+    assert comes_to_rest(w, ci) == "ci-2"

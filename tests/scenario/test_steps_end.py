@@ -88,6 +88,33 @@ def test_an_old_token_that_is_gone_needs_no_end(w: World) -> None:
     assert [event.message for event in w.events if event.step == "retire"][-1] == "gone already"
 
 
+def test_an_old_token_that_goes_while_it_gets_its_end_is_well_too(w: World) -> None:
+    """Whoever lost with it deletes it at the very moment in which another run retires it."""
+    ci = w.due()
+    old = w.read()["token_id"]
+    w.traffic.watchers.append(lambda it: w.pve.delete_token(old) if it.method == "PUT" and OLD in it.path else None)
+    assert w.run(ci).done == ("due",)
+    assert w.standing() == {"ci-2": "marked"}
+    assert [event.message for event in w.events if event.step == "retire"][-1] == "gone already"
+
+
+def test_a_new_token_that_goes_before_it_is_marked_is_replaced_in_the_same_run(w: World) -> None:
+    """Somebody has deleted what is published: consumers are locked out, so the world is observed again at once."""
+    ci = w.due()
+    gone: list[str] = []
+
+    def delete_once(request: Request) -> None:
+        if request.method == "PUT" and NEW in request.path and not gone:
+            gone.append(w.read()["token_id"])
+            w.pve.delete_token(gone[0])
+
+    w.traffic.watchers.append(delete_once)
+    result = w.run(ci)
+    assert (result.exit_code, result.done) == (0, ("published-token-dead", "not-retired"))
+    assert (w.works(), w.standing()) == (True, {"ci-1": "marked, ends in 1d", "ci-3": "marked"})
+    assert comes_to_rest(w, ci) == "ci-3"
+
+
 def test_without_overlap_the_old_token_is_revoked_at_once(w: World) -> None:
     """After publishing, confirming and marking, and not before."""
     ci = w.due()

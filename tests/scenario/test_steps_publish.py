@@ -40,6 +40,15 @@ def test_the_loser_of_a_publish_deletes_only_its_own_token(w: World) -> None:
     assert comes_to_rest(w, ci) == "ci-2"
 
 
+def test_who_decided_on_an_older_record_loses_too(w: World) -> None:
+    """However long ago the other one has published: what was observed counts, and not what is there by then."""
+    ci = w.due()
+    w.traffic.watchers.append(lambda it: w.supplant(2) if it.method == "POST" else None)
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.published()) == (0, ("not-retired",), "ci-2")
+    assert w.standing() == ROTATED
+
+
 def test_a_forced_loser_goes_on_until_it_wins(w: World) -> None:
     """What was asked for was a token of this run's own."""
     ci = w.settled()

@@ -117,8 +117,9 @@ def test_an_adopted_token_is_replaced_retired_and_revoked_like_any_other(w: Worl
     before = w.pve.permissions(str(hand))
     result = w.run(ci)
     assert (result.exit_code, result.done, w.published()) == (0, ("adopt",), "ci-1")
-    assert w.standing() == {"ci-1": "marked", "hand": "hand-made, ends in 1d"}
+    assert w.standing() == {"ci-1": "marked", "hand": "marked, ends in 1d"}
     assert "after=hand" in w.comment("ci-1")
+    assert w.steps()[-2:] == ["retire", "mark"]
     assert w.pve.permissions(w.read()["token_id"]) == before
     assert before
     assert comes_to_rest(w, ci) == "ci-1"
@@ -131,14 +132,38 @@ def test_a_token_is_adopted_for_one_run_without_changing_the_configuration(w: Wo
     assert comes_to_rest(w, w.credential()) == "ci-1"
 
 
-def test_an_adoption_that_died_before_retiring_is_finished(w: World) -> None:
-    """The successor's comment names the adopted token, so nothing else need be remembered."""
-    hand = w.hand_made()
-    w.put(w.plant(1, published=True, after=hand.name))
-    result = w.run(w.credential())
-    assert (result.exit_code, result.done) == (0, ("not-retired",))
-    assert w.standing() == {"ci-1": "marked", "hand": "hand-made, ends in 1d"}
+@pytest.mark.parametrize("overlap", [timedelta(days=1), timedelta()])
+def test_an_adoption_that_died_before_retiring_is_finished(w: World, overlap: timedelta) -> None:
+    """The successor's comment names the adopted token, which ends before the successor is marked."""
+    hand = w.hand_made(comment="for Ann")
+    w.put(w.plant(1, after=hand.name))
+    result = w.run(w.credential(overlap=overlap))
+    assert (result.exit_code, result.done) == (0, ("unfinished",))
+    assert w.standing() == {"ci-1": "marked"} | ({"hand": "marked, ends in 1d"} if overlap else {})
+    assert not overlap or w.comment("hand").startswith("for Ann rotate: owner=tests credential=ci ")
     assert comes_to_rest(w, w.credential()) == "ci-1"
+
+
+def test_an_adopted_token_that_ends_soon_by_itself_is_tidied_up_too(w: World) -> None:
+    """Its own end is kept, and what is left of it is revoked."""
+    w.hand_made(expire=int(w.pve.now()) + 3600)
+    assert w.run(w.credential(adopt=True)).done == ("expiring",)
+    assert w.standing() == {"ci-1": "marked", "hand": "marked, ends in 1h"}
+    assert comes_to_rest(w, w.credential()) == "ci-1"
+
+
+@pytest.mark.parametrize("wish", [Request(), Request(forced=True, compromised=True)])
+def test_a_namesake_of_an_adopted_token_is_somebody_elses(w: World, wish: Request) -> None:
+    """I6: the adopted one is gone, its successor still names it, and a person makes another token of that name."""
+    w.hand_made()
+    assert w.run(w.credential(adopt=True)).done == ("adopt",)
+    assert comes_to_rest(w, w.credential()) == "ci-1"
+    secret = w.pve.add_token("ci@pve", "hand", comment="for Ann")
+    result = w.run(w.credential(), wish)
+    assert (result.exit_code, result.done) == (0, ("forced",) if wish.forced else ())
+    assert w.standing()["hand"] == "hand-made"
+    assert w.pve.accepts("ci@pve!hand", secret)
+    assert w.comment("hand") == "for Ann"
 
 
 def test_a_renamed_credential_takes_over_and_finishes_what_it_died_in(w: World) -> None:

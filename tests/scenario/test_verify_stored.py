@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rotator.errors import ExitCode, UnavailableError
 from rotator.fleet import Lane
-from rotator.model import Credential, Grant
+from rotator.model import Credential, Grant, Probe
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Operation
 from rotator.verify_stored import Proof, prove
@@ -51,6 +53,23 @@ def test_a_record_whose_token_is_dead_locks_its_consumers_out(w: World) -> None:
     assert proof.exit_code == ExitCode.LOCKED_OUT
     assert proof.message.startswith("does not log in: ")
     assert proof.hint.startswith("replace it: rotate now ci")
+
+
+def test_an_operator_that_is_refused_says_nothing_of_the_token(w: World) -> None:
+    """The consumers' record is not blamed for what the rotator may not read."""
+    ci = w.settled()
+    w.pve.intercept = lambda asked: AnswerInstead(403, "no") if asked.path.startswith("/access/roles") else None
+    code, message = only(w, ci)
+    assert code == ExitCode.FAILED
+    assert message.startswith("cannot be judged: GET /access/roles/PVEVMUser")
+
+
+def test_a_probe_that_is_refused_locks_its_consumers_out(w: World) -> None:
+    """What the consumer needs to do is tried, not only whether it logs in."""
+    ci = replace(w.settled(), probes=(Probe("/nodes"), Probe("/cluster/status")))
+    code, message = only(w, ci)
+    assert code == ExitCode.LOCKED_OUT
+    assert message.startswith("logs in; GET /cluster/status")
 
 
 def test_a_record_that_is_missing_locks_its_consumers_out(w: World) -> None:

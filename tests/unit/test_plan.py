@@ -72,6 +72,16 @@ def test_an_unfinished_rotation_is_confirmed_fenced_mirrored_and_marked() -> Non
     assert decide(replace(observation, accepted=True)).steps == (Fence(), Mirror(1), Mark(left.id))
 
 
+def test_an_adopted_token_ends_before_its_successor_is_marked() -> None:
+    """Until then the successor names it, and afterwards only our marker tells it from a namesake."""
+    adopt, left = Request(adopt=True), ours(1, published=False, after="hand")
+    taken = decide(seen(foreign(), record=foreign()), adopt)
+    resumed = decide(seen(foreign(), left, record=left, accepted=True))
+
+    assert taken.steps[-2:] == (Retire(foreign().id, DAY, None), Mark(None))
+    assert resumed.steps == (Fence(), Retire(foreign().id, DAY, None), Mark(left.id))
+
+
 def test_a_mirror_alone_is_written_without_a_fence() -> None:
     """The record was confirmed when it was marked."""
     assert decide(seen(CURRENT, record=CURRENT, mirrors=[held(None)])).steps == (Mirror(1),)

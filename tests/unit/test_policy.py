@@ -219,13 +219,19 @@ def test_a_token_with_somebody_elses_marker_is_not_ours(marked: dict[str, Any]) 
 
 
 def test_an_adopted_predecessor_is_retired_like_any_other() -> None:
-    """Its successor names it; a token of that name with somebody else's marker is left alone."""
-    successor = ours(1, after="hand")
-    finding = judge(seen(foreign(), successor, record=successor))
+    """It bears our marker from its retirement on; what a crash left of it still gets its end."""
+    adopted = foreign(comment=Marker("tests", "ci", "r", NOW).as_published().comment("by hand"))
+    finding = judge(seen(adopted, successor := ours(1, after="hand"), record=successor))
 
     assert (finding.reason, finding.token and finding.token.id.name) == (Reason.NOT_RETIRED, "hand")
-    theirs = foreign(comment=Marker("somebody", "x", "r", NOW).comment())
-    assert reason(seen(theirs, successor, record=successor)) == "up-to-date"
+
+
+@pytest.mark.parametrize("comment", ["", "by hand", Marker("somebody", "x", "r", NOW).comment()])
+def test_a_namesake_of_an_adopted_predecessor_is_left_alone(comment: str) -> None:
+    """Somebody may use the name again; without our marker it is theirs."""
+    successor = ours(1, after="hand")
+
+    assert reason(seen(foreign(comment=comment), successor, record=successor)) == "up-to-date"
 
 
 def test_a_record_of_another_user_is_refused() -> None:
