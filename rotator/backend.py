@@ -82,6 +82,27 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Announces(Protocol):
+    """What a backend may do beyond the protocol, if it can make consumers read a record anew."""
+
+    def audience(self, location: Any) -> tuple[str, ...]:  # noqa: ANN401
+        """Name whom an announcement reaches, for people (``deployment web``); () where nobody is to be told.
+
+        Contacts nobody.
+        """
+        ...
+
+    def announce(self, location: Any, *, rotation: str) -> None:  # noqa: ANN401
+        """Make the consumers of a record read it anew; called when it was read back and found to work.
+
+        Repeat: nothing happens twice for one rotation.
+        Crash: some are told; a repeat tells the others.
+        Raises: ``UnavailableError``, ``OutcomeUnknownError``, ``RefusedError``.
+        """
+        ...
+
+
+@runtime_checkable
 class ChecksKeys(Protocol):
     """What a backend may do beyond the protocol, if some of its places cannot hold every key."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from rotator.backend import Backend, ChecksKeys
+from rotator.backend import Announces, Backend, ChecksKeys
 from rotator.config_fields import Site, shape_of
 from rotator.config_schema import PlacePart
 from rotator.config_shape import Parts
@@ -122,7 +122,8 @@ class Places:
         except ConfigError as error:
             self._findings.add_error(loc, _corrected(error, settings))
             return None
-        return Destination(name, location, label)
+        audience = backend.audience(location) if isinstance(backend, Announces) else ()
+        return Destination(name, location, label, audience=audience)
 
     def check_compare_and_set(self, destination: Destination) -> None:
         """Look whether a store may be written that cannot compare and set."""

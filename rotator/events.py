@@ -20,6 +20,7 @@ class Step(StrEnum):
     PUBLISH = "publish"
     CONFIRM = "confirm"
     MIRROR = "mirror"
+    ANNOUNCE = "announce"
     MARK = "mark"
     RETIRE = "retire"
     REVOKE = "revoke"

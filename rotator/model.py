@@ -115,6 +115,8 @@ class Destination:
     """For people: ``file:/run/secrets/ci.json``; unique among all destinations, never secret."""
     shape: Shape = CANONICAL
     """Under which keys and in which words the record shows a token to its consumer."""
+    audience: tuple[str, ...] = ()
+    """Whom the backend tells of a new record, for people: ``deployment web``."""
 
 
 @dataclass(frozen=True, slots=True)

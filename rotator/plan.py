@@ -6,12 +6,14 @@ part of a name is not: it is drawn when the token is issued.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rotator.marker import foreign_text
 from rotator.model import Observation, Request, TokenState
 from rotator.policy import Finding, Reason, judge
 from rotator.steps import (
+    Announce,
     Confirm,
     Fence,
     GrantRoles,
@@ -97,12 +99,23 @@ def finish(token: TokenState, view: View) -> list[Step]:
 
     The fence comes first: whoever published and is still alive can no longer put the predecessor back.
     """
-    mirrors: list[Step] = [Mirror(i) for i in view.stale_mirrors]
     if view.is_finished:
-        return mirrors
+        return mirrored(view, view.stale_mirrors)
     confirm: list[Step] = [] if view.seen.accepted else [Confirm()]
+    mirrors: list[Step] = [Mirror(i) for i in view.stale_mirrors]
+    told = announced(view, range(len(view.credential.destinations)))  # who was told already is not told twice
     adopted = [end_of(it, view) for it in view.others if view.is_adopted(it)]
-    return [*confirm, Fence(), *mirrors, *adopted, Mark(token.id)]
+    return [*confirm, Fence(), *mirrors, *told, *adopted, Mark(token.id)]
+
+
+def mirrored(view: View, mirrors: Iterable[int]) -> list[Step]:
+    """Write mirrors, and tell the consumers of each."""
+    return [step for i in mirrors for step in (Mirror(i), *announced(view, (i,)))]
+
+
+def announced(view: View, destinations: Iterable[int]) -> list[Step]:
+    """Tell the consumers of destinations that can be told."""
+    return [Announce(i) for i in destinations if view.credential.destinations[i].audience]
 
 
 def rotate(finding: Finding, view: View) -> list[Step]:
@@ -127,26 +140,28 @@ def publication(view: View) -> list[Step]:
 
     After a compromise the old tokens end before the mirrors are written: the leak first.
     """
-    mirrors: list[Step] = [Mirror(i) for i in range(1, len(view.credential.destinations))]
+    published = [Publish(), Confirm(), *announced(view, (0,))]
+    mirrors = mirrored(view, range(1, len(view.credential.destinations)))
     if view.request.compromised:
         doomed: list[Step] = [Revoke(token.id) for token in view.ours]
         if view.current and view.current not in view.ours:
             doomed.append(Revoke(view.current.id))
-        return [Publish(), Confirm(), *doomed, *mirrors, Mark(None)]
+        return [*published, *doomed, *mirrors, Mark(None)]
     if view.current and view.is_adopted(view.current):  # named by its successor until that is marked, so it ends first
-        return [Publish(), Confirm(), *mirrors, end_of(view.current, view), Mark(None)]
+        return [*published, *mirrors, end_of(view.current, view), Mark(None)]
     ending: list[Step] = [end_of(view.current, view)] if view.current and view.must_be_retired(view.current) else []
-    return [Publish(), Confirm(), *mirrors, Mark(None), *ending]
+    return [*published, *mirrors, Mark(None), *ending]
 
 
 def regenerate(finding: Finding, view: View) -> list[Step]:
     """Replace the secret in place, or make the pinned token where there is none. Nothing to retire, revoke or undo."""
     token = next((token for token in view.seen.tokens if view.is_pinned_token(token.id)), None)
-    mirrors: list[Step] = [Mirror(i) for i in range(1, len(view.credential.destinations))]
+    mirrors = mirrored(view, range(1, len(view.credential.destinations)))
+    after = [Publish(), Confirm(), *announced(view, (0,)), *mirrors, Mark(None)]
     before = Preflight(checked_before(finding, view))
     if token is None:
-        return [before, Issue(None, None), *grant_steps(view), Verify(None), Publish(), Confirm(), *mirrors, Mark(None)]
-    return [before, Regenerate(token.id, foreign_text(token.comment)), Publish(), Confirm(), *mirrors, Mark(None)]
+        return [before, Issue(None, None), *grant_steps(view), Verify(None), *after]
+    return [before, Regenerate(token.id, foreign_text(token.comment)), *after]
 
 
 def checked_before(finding: Finding, view: View) -> tuple[int, ...]:

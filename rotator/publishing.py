@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from rotator.act import PAUSE, TRIES, Act, LostError, twice
+from rotator.backend import Announces
 from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.model import Destination, Held, Token, Unread, Version
@@ -204,6 +205,21 @@ def mirror(act: Act, index: int) -> None:
                 f"{destination.label} gives back something else than was written",
                 hint="find out what changes the record on its way; the old token stays valid until then",
             )
+
+
+def announce(act: Act, index: int) -> None:
+    """Make the consumers of a destination read it anew, once for the rotation that made its token.
+
+    Crash: the token is not marked yet, so the next run does it; who was told already is not told twice. A failure is
+    like a mirror that is down: the predecessor is not retired, because who was not told still uses it.
+    """
+    destination = act.credential.destinations[index]
+    backend, marker = act.ports.backends[destination.backend], act.marker or act.view.marker
+    if marker is None or not isinstance(backend, Announces):
+        raise LookupError("only a token with our marker is announced, by a backend that can")
+    with act.narrator.step(Step.ANNOUNCE, token=act.current.id, destination=destination.label) as telling:
+        telling.say(f"restarts {', '.join(destination.audience)}")
+        twice(lambda: backend.announce(destination.location, rotation=marker.rotation))
 
 
 def write_mirror(act: Act, destination: Destination, before: Held) -> None:

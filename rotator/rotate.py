@@ -198,6 +198,8 @@ def do(act: Act, step: steps.Step) -> None:  # noqa: C901, PLR0912 - one line fo
             publishing.confirm(act)
         case steps.Mirror(destination):
             publishing.mirror(act, destination)
+        case steps.Announce(destination):
+            publishing.announce(act, destination)
         case steps.Fence():
             publishing.fence(act)
         case steps.Mark(token):

@@ -103,6 +103,17 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Make the consumers of a destination read it anew, once for each rotation. ``destination`` is an index."""
+
+    destination: int
+
+    def told(self, credential: Credential) -> str:
+        """Put it into words."""
+        return f"restart {', '.join(credential.destinations[self.destination].audience)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """Write into the current token's comment that the rotation is finished."""
 
@@ -149,5 +160,17 @@ class Revoke:
 
 
 Step = (
-    Preflight | Issue | Regenerate | GrantRoles | Verify | Publish | Confirm | Mirror | Mark | Fence | Retire | Revoke
+    Preflight
+    | Issue
+    | Regenerate
+    | GrantRoles
+    | Verify
+    | Publish
+    | Confirm
+    | Mirror
+    | Announce
+    | Mark
+    | Fence
+    | Retire
+    | Revoke
 )

@@ -153,6 +153,10 @@ class KubernetesBackend:
         for workload in location.restart:
             rehearse(self._cluster, location.namespace, workload)
 
+    def audience(self, location: SecretLocation) -> tuple[str, ...]:
+        """Name what is restarted."""
+        return tuple(f"{workload.kind.lower()} {workload.name}" for workload in location.restart)
+
     def announce(self, location: SecretLocation, *, rotation: str) -> None:
         """Restart what reads this secret at its start, as ``kubectl rollout restart`` does.
 

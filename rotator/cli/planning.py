@@ -14,6 +14,7 @@ from rotator.fleet import Fleet, gravest
 from rotator.model import Credential, Request
 from rotator.plan import Plan, warnings
 from rotator.steps import (
+    Announce,
     Confirm,
     Fence,
     GrantRoles,
@@ -38,6 +39,7 @@ NAMES: Mapping[type[Step], Name] = {
     Publish: Name.PUBLISH,
     Confirm: Name.CONFIRM,
     Mirror: Name.MIRROR,
+    Announce: Name.ANNOUNCE,
     Mark: Name.MARK,
     Fence: Name.FENCE,
     Retire: Name.RETIRE,
