@@ -32,4 +32,4 @@ def test_the_workloads_of_a_destination_are_its_audience(tmp_path: Path) -> None
     path = tmp_path / "rotate.yaml"
     path.write_text(CONFIGURATION % (tmp_path / "kubeconfig"))
     settings = load(path, find_backend=find, environ={"OPERATOR": "x"})
-    assert settings.credentials[0].primary.audience == ("deployment controller", "daemonset node")
+    assert settings.credentials[0].primary.audience == ("daemonset node", "deployment controller")
