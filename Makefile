@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fix lock clean
+.PHONY: help demo test consumers check fix lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-12s%s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
 
 demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, no network
 	@echo "demo: rotating a token of a simulated PVE"
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, 
 test: $(VENV)/.installed ## all tests, with branch coverage
 	@echo "test: pytest on every core, with branch coverage"
 	@$(BIN)/python -m pytest -q -n auto --cov
+
+consumers: $(VENV)/.installed $(VENV)/consumers/.installed ## run consumers that are too large for make test (0.5 GB)
+	@echo "consumers: Ansible's collection community.proxmox, with what was written for it"
+	@CONSUMERS=$(abspath $(VENV))/consumers/bin $(BIN)/python -m pytest -q tests/consumers/ansible_collection.py
 
 check: $(VENV)/.installed ## format, lint, types, layers, locks
 	@echo "check: format, lint, types, layers, locks"
@@ -40,6 +44,7 @@ lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (new
 	@echo "lock: resolving the dependencies"
 	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
+	@$(LOCK) --output-file requirements/consumers.txt --group consumers
 
 clean: ## remove everything that these targets made
 	@echo "clean: removing $(VENV), caches and builds"
@@ -64,4 +69,10 @@ $(VENV)/.locked: requirements/dev.txt
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/consumers/.installed: requirements/consumers.txt | $(VENV)/.installed
+	@echo "install: $(VENV)/consumers"
+	@$(BIN)/python -m venv --clear $(VENV)/consumers
+	@$(VENV)/consumers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	@touch $@

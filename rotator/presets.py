@@ -1,7 +1,7 @@
 """The shapes that well-known consumers want, by name: which keys, what under each. Data, taken from their own code.
 
 A consumer that reads one whole file has one key, called like that file: a key of a Secret, or the file itself in the
-file backend's format ``text``. Texts with more than one placeholder put every value in quotes.
+file backend's format ``text``. Every value that is not true or false is in quotes there.
 """
 
 from __future__ import annotations

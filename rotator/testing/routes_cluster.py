@@ -1,4 +1,4 @@
-"""``/version``, ``/nodes``, ``/cluster`` and the indexes: what is read about the cluster itself.
+"""``/version``, ``/nodes``, ``/cluster`` and the indexes: what is read about the cluster itself, which has no guests.
 
 ``/version`` answers any good token, also one without a single privilege (measured): it proves the secret, nothing else.
 """
@@ -93,7 +93,18 @@ def _resources(ask: Ask) -> object:
         for name in ask.state.pools
         if access.is_held(ask.state, ask.who, f"/pool/{name}", ["Pool.Audit"])
     ]
-    return nodes + pools
+    kind = ask.get("type")
+    return [row for row in nodes + pools if kind in {None, row["type"]}]
+
+
+def _subscription(ask: Ask) -> object:
+    _need_node(ask)
+    return {"status": "notfound", "message": "There is no subscription key", "serverid": "0" * 32}
+
+
+def _nothing_there(ask: Ask) -> object:
+    _need_node(ask)
+    return []
 
 
 def _index(*names: str) -> Callable[[Ask], object]:
@@ -112,8 +123,14 @@ METHODS = (
     Method("GET", "/nodes/{node}", anybody, _node_index, _NODE),
     Method("GET", "/nodes/{node}/status", needs("/nodes/{node}", "Sys.Audit"), _node_status, _NODE, protected=True),
     Method("GET", "/nodes/{node}/time", needs("/nodes/{node}", "Sys.Audit"), _node_time, _NODE, protected=True),
+    Method("GET", "/nodes/{node}/qemu", anybody, _nothing_there, _NODE, protected=True),
+    Method("GET", "/nodes/{node}/lxc", anybody, _nothing_there, _NODE),
+    Method("GET", "/nodes/{node}/replication", anybody, _nothing_there, _NODE, protected=True),
+    Method("GET", "/nodes/{node}/subscription", anybody, _subscription, _NODE),
     Method("GET", "/cluster", anybody, _index("resources", "status")),
     Method("GET", "/cluster/status", needs("/", "Sys.Audit"), _cluster_status, protected=True),
     Method("GET", "/cluster/resources", anybody, _resources, {"type": Param(optional=True)}),
+    Method("GET", "/cluster/backup-info/not-backed-up", needs("/", "Sys.Audit"), lambda _ask: [], protected=True),
+    Method("GET", "/cluster/config/qdevice", needs("/", "Sys.Audit"), lambda _ask: {}, protected=True),
     Method("GET", "/storage", anybody, lambda _ask: []),
 )

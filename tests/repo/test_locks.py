@@ -14,7 +14,8 @@ from tests.repo.tree import pyproject, read
 NAME = canonicalize_name(pyproject()["project"]["name"])
 RUNTIME = [Requirement(line) for line in pyproject()["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in pyproject()["dependency-groups"]["dev"]]
-LOCKS = {"runtime": RUNTIME, "dev": RUNTIME + DEVELOPMENT}
+CONSUMERS = [Requirement(line) for line in pyproject()["dependency-groups"]["consumers"]]
+LOCKS = {"runtime": RUNTIME, "dev": RUNTIME + DEVELOPMENT, "consumers": CONSUMERS}
 
 
 def blocks(lock: str) -> dict[str, str]:
@@ -43,7 +44,7 @@ def test_each_dependency_is_pinned_where_the_project_wants_it(lock: str) -> None
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_project_pulls_in_nothing_that_it_does_not_name(lock: str) -> None:
     """Removing a dependency without ``make lock`` fails here."""
-    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev)?\)"
+    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev|:consumers)?\)"
     direct = {name for name, block in blocks(lock).items() if re.search(ours, block)}
     assert direct == {canonicalize_name(wanted.name) for wanted in LOCKS[lock]}
 

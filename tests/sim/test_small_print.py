@@ -203,6 +203,26 @@ def test_resources_are_those_one_may_see(world: World) -> None:
     assert world.ask("GET", "/cluster/resources", world.token("svc@pve")).json()["data"] == []
 
 
+def test_resources_can_be_asked_for_by_type(world: World) -> None:
+    """There are no guests and no storages, only nodes."""
+    world.pve.add_pool("some")
+    asked = {
+        kind: world.ask("GET", f"/cluster/resources?type={kind}", world.admin) for kind in ("node", "vm", "storage")
+    }
+    assert {kind: len(reply.json()["data"]) for kind, reply in asked.items()} == {"node": 1, "vm": 0, "storage": 0}
+
+
+def test_a_cluster_without_guests_says_so_to_monitoring(world: World) -> None:
+    """What exporters ask is there; the cluster's own affairs need Sys.Audit."""
+    guests = [f"/nodes/pve1/{what}" for what in ("qemu", "lxc", "replication")]
+    plain = world.token("svc@pve")
+    affairs = ["/cluster/backup-info/not-backed-up", "/cluster/config/qdevice"]
+    assert [world.ask("GET", path, world.admin).json()["data"] for path in guests + affairs] == [[], [], [], [], {}]
+    assert [world.ask("GET", path, plain).status_code for path in affairs] == [403, 403]
+    assert world.ask("GET", "/nodes/pve1/subscription", world.admin).json()["data"]["status"] == "notfound"
+    assert world.ask("GET", "/nodes/pve9/qemu", world.admin).status_code == 500
+
+
 def test_a_client_that_goes_away_harms_nobody(world: World) -> None:
     """Half a request is none."""
     host, _, port = world.pve.nodes[0].endpoint.rpartition(":")
