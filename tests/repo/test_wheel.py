@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rotator
-from tests.repo.tree import ROOT, SHIPPED, tracked
+from tests.repo.tree import ROOT, SHIPPED, pyproject, tracked
 
 METADATA = f"proxmox_token_rotator-{rotator.__version__}.dist-info"
 
@@ -51,4 +52,7 @@ def test_the_built_in_backends_come_in_like_everybody_elses(wheel: zipfile.ZipFi
     """The entry points name the command and each backend."""
     points = wheel.read(f"{METADATA}/entry_points.txt").decode()
     assert "[console_scripts]\nrotate = rotator.cli.main:main\n" in points
-    assert "[rotator.backends]\nfile = rotator_backends.file:FileBackend\n" in points
+    written = configparser.ConfigParser(delimiters=("=",))
+    written.read_string(points)
+    assert dict(written["rotator.backends"]) == pyproject()["project"]["entry-points"]["rotator.backends"]
+    assert written["rotator.backends"]["file"] == "rotator_backends.file:FileBackend"
