@@ -77,6 +77,13 @@ def test_only_a_text_has_a_key_of_its_own() -> None:
         FileBackend.configure({}).locate({"path": "/nowhere/ci.json", "key": "x"})
 
 
+@pytest.mark.parametrize("key", ["", 1, ["x"]])
+def test_the_key_of_a_text_is_a_name(key: object) -> None:
+    """It is told at its line."""
+    with pytest.raises(ConfigError, match="key: must be the name of a key"):
+        FileBackend.configure({}).locate({"path": "/nowhere/x", "format": "text", "key": key})
+
+
 def test_a_text_is_written_and_read_as_it_is(tmp_path: Path, canary: str) -> None:
     """What stands around the value, and the newline at the end, are the template's business."""
     tmp_path.chmod(0o700)

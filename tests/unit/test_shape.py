@@ -212,6 +212,15 @@ def test_a_token_that_does_not_fit_is_refused_without_its_secret() -> None:
     assert "canary" not in f"{caught.value.message}{caught.value.hint}"
 
 
+def test_a_token_that_does_not_fit_is_shown_incompletely_and_not_refused_when_it_is_read() -> None:
+    """It is there, in the canonical keys, and may be replaced."""
+    odd = Token(TOKEN.id, Secret('0b2c"'))
+    record = stored({**shown(CANONICAL, odd), "config.yaml": shown(FILE)["config.yaml"]})
+    made = shape({"config.yaml": 'secret: "{secret}"\n'}, canonical=True)
+    assert made.read(record) == odd
+    assert not made.shows(record, odd)
+
+
 def test_values_that_are_rendered_do_not_show_themselves() -> None:
     """They are on their way into a backend, maybe by an error message."""
     assert "0b2c" not in repr(FILE.render(TOKEN, None))
