@@ -32,7 +32,7 @@ from rotator.model import (
     token_of,
 )
 from rotator.observe import is_accepted, observe
-from rotator.plan import Plan, decide, steps_for
+from rotator.plan import Plan, decide, end_of, steps_for
 from rotator.policy import Finding, Reason, not_retired, overlap_passed
 from rotator.rotate import MOST_ACTS, carry_out
 from rotator.view import View
@@ -149,10 +149,15 @@ class Rotation:
         self.finish_up()
 
     def finish_up(self) -> None:
-        """Do what comes after publishing: mark the current token, retire and revoke what came before."""
+        """Do what comes after publishing: mark the current token, retire and revoke what came before.
+
+        What was adopted ends before its successor is marked, as in the executor's own plans.
+        """
         act = self._act(None)
         if act.view.marker and not act.view.marker.published and act.view.record:
-            ending.mark(act, act.view.record.id)
+            adopted = [end_of(it, act.view) for it in act.view.others if act.view.is_adopted(it)]
+            plan = Plan(act.plan.finding, (*adopted, steps.Mark(act.view.record.id)))
+            carry_out(Act(self.ports, act.seen, plan, act.request, self.version))
         for _ in range(MOST_ACTS):
             view = View(self._observe())
             finding = overlap_passed(view) or not_retired(view)

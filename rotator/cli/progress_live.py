@@ -29,7 +29,7 @@ WORDS = {
     Step.PUBLISH: "publish it",
     Step.CONFIRM: "read back, log in",
     Step.MIRROR: "copy to a mirror",
-    Step.ANNOUNCE: "restart its consumers",
+    Step.ANNOUNCE: "restart consumers",
     Step.MARK: "mark as published",
     Step.RETIRE: "let the old end",
     Step.REVOKE: "delete",

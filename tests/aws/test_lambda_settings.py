@@ -203,7 +203,7 @@ def test_a_token_that_somebody_else_made_is_not_touched(f: Function) -> None:
     f.environ["ROTATE_ADOPT"] = "true"
     for name in STEPS:
         f.step(name, token)
-    assert f.w.standing() == {"ci-1": "marked", "hand": "hand-made, ends in 1d"}
+    assert f.w.standing() == {"ci-1": "marked", "hand": "marked, ends in 1d"}
     assert f.works("AWSPREVIOUS")
 
 

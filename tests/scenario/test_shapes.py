@@ -287,7 +287,7 @@ def test_a_token_in_a_consumers_own_words_is_adopted(w: World) -> None:
     write(w, "ci.env", f"export PROXMOX_VE_API_TOKEN='{w.userid}!hand={secret}' # by hand\n")
     result = w.run(w.credential(destinations=(place,)), forced=True, adopt=True)
     assert (result.exit_code, result.done) == (0, ("forced",))
-    assert w.standing() == {"ci-1": "marked", "hand": "hand-made, ends in 1d"}
+    assert w.standing() == {"ci-1": "marked", "hand": "marked, ends in 1d"}
     assert text(place).startswith(f"export PROXMOX_VE_API_TOKEN={w.userid}!ci-1-10000=")
     assert "# by hand\n" in text(place)
 
