@@ -505,7 +505,9 @@ def test_version_one_fails_as_version_two_does(sim: Simulated) -> None:
     ]
     for method, fault, attempt, kind, what in attempts:
         meet(method, fault)
+        sim.server.calls.clear()
         assert failing(attempt, by=kind)[0].endswith(what)
+        assert sum(call.method == method for call in sim.server.calls) == 1
 
 
 def test_an_annotation_that_fails_does_not_undo_the_write(sim: Simulated) -> None:
@@ -518,3 +520,23 @@ def test_an_annotation_that_fails_does_not_undo_the_write(sim: Simulated) -> Non
         version = backend.write(PLACE, RECORD, expected=stored.version if stored else None)
         assert backend.read(PLACE) is not None
         assert version.partition("@")[0] == str(sim.raw(PLACE)["metadata"]["version"])
+
+
+def test_every_write_has_a_connection_of_its_own(sim: Simulated) -> None:
+    """A kept one may be closed by the server at the very moment; reads, which may be repeated, share one."""
+    backend, version = sim.backend(), None
+    for _ in range(3):
+        version = backend.write(PLACE, RECORD, expected=version)
+    writes = [call.connection for call in sim.server.calls if call.method == "PUT"]
+    reads = {call.connection for call in sim.server.calls if call.method == "GET"}
+    assert len(set(writes)) == 3
+    assert len(reads) == 1
+    assert not reads & set(writes)
+
+
+def test_a_closed_backend_may_be_used_again(sim: Simulated) -> None:
+    """It connects anew."""
+    backend = sim.backend()
+    backend.read(PLACE)
+    backend.close()
+    assert write(backend)()
