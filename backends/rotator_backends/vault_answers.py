@@ -132,7 +132,7 @@ def _quoting(call: Call, answer: Answer) -> str:
 
 
 def _forbidden(call: Call, _answer: Answer) -> RotatorError:
-    lacking = f"; its policy needs: {call.policy}" if call.policy else ""
+    lacking = f" its policy needs: {call.policy}" if call.policy else ""
     return RefusedError(
         f"{call}: permission denied", hint=f"is the token valid, in this namespace, and not expired?{lacking}"
     )

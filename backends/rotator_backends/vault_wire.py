@@ -104,8 +104,8 @@ class _Fresh(_Marking):
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as urllib3 has it
         if self._is_used:
             self.close()  # type: ignore[attr-defined]
-        self._is_used = True
         super().request(*args, **kwargs)  # type: ignore[misc]
+        self._is_used = True
 
 
 class _PlainConnection(_Marking, urllib3.connection.HTTPConnection):
@@ -200,8 +200,6 @@ class Wire:
             session=self._session(changing=changing),
             timeout=self._settings.timeout,
             adapter=_JudgingNothing,
-            cert=(),  # None would mean: as the environment says
-            verify=True,
         )
         _progress.sent = False
         try:

@@ -122,7 +122,7 @@ class SimulatedVault:
         fault = self.intercept(request) if self.intercept else None
         answer = self._disturbed(request, fault)
         status = answer.status if answer else 0
-        self.calls.append(VaultCall(request.method, request.path, request.namespace, status))
+        self.calls.append(VaultCall(request.method, request.path, request.namespace, status, request.connection))
         return answer
 
     def _disturbed(self, request: VaultRequest, fault: VaultFault | None) -> VaultReply | None:

@@ -24,6 +24,8 @@ class VaultRequest:
     wrap_ttl: str = ""
     certificate: bytes = field(default=b"", repr=False)
     """What the client showed in the TLS handshake, in DER."""
+    connection: int = 0
+    """The how many-th connection it came by, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class VaultCall:
     path: str
     namespace: str
     status: int
+    connection: int = 0
 
 
 class VaultRefusalError(Exception):

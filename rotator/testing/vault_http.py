@@ -72,6 +72,7 @@ class _Connection(BaseHTTPRequestHandler):
             query=query,
             wrap_ttl=self.headers.get("X-Vault-Wrap-TTL", ""),
             certificate=self._certificate(),
+            connection=self.server.number_of(self.connection),
         )
 
     def _certificate(self) -> bytes:
@@ -103,7 +104,8 @@ class VaultServer(ThreadingHTTPServer):
         self.handler = handler
         self.closing = Event()
         self._tls = tls
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, int] = {}
+        self._count = 0
         self._lock = Lock()
         self._thread = Thread(target=self.serve_forever, args=(0.02,), name="simulated-vault", daemon=True)
 
@@ -117,13 +119,19 @@ class VaultServer(ThreadingHTTPServer):
         if self._tls is not None:
             link = self._tls.wrap_socket(link, server_side=True, do_handshake_on_connect=False)
         with self._lock:
-            self._open.add(link)
+            self._count += 1
+            self._open[link] = self._count
         return link, address
+
+    def number_of(self, link: socket.socket) -> int:
+        """Say the how many-th connection this is."""
+        with self._lock:
+            return self._open.get(link, 0)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as socketserver has it
         """Close a connection."""
         with self._lock:
-            self._open.discard(request)
+            self._open.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver has it

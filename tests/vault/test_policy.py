@@ -113,7 +113,7 @@ def test_what_is_denied_is_told_with_the_line_that_allows_it(
         attempts[doing]()
     assert caught.value.message == f"cannot read {place} at {lab.address}: permission denied"
     assert caught.value.hint == (
-        "is the token valid, in this namespace, and not expired?; its policy needs: "
+        "is the token valid, in this namespace, and not expired? its policy needs: "
         f'path "{place.mount}/data/{place.path}" {{ capabilities = ["create", "update", "read"] }}'
     )
 

@@ -1,0 +1,238 @@
+"""Connections that do not come about, break, or lead to somebody else: what was sent by then, and what is told."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from rotator.errors import (
+    ConfigError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnavailableError,
+)
+from rotator.testing.vault import (
+    HangUpAfter,
+    VaultRequest,
+)
+from rotator_backends.vault import VaultBackend
+from tests.vault.failing import LOOK, PLACE, SHORT, failing, of_writes, read, write
+from tests.vault.lab import RECORD, Simulated, simulated
+
+
+def test_nobody_listens(sim: Simulated) -> None:
+    """Nothing was sent, so a write did not happen."""
+    backend = sim.backend()
+    backend.read(PLACE)
+    version = backend.write(PLACE, RECORD, expected=None)
+    sim.server.close()
+    expected = f"cannot read secret/ci at {sim.address}: connection refused", LOOK
+    assert failing(read(backend), by=UnavailableError) == expected
+    attempt = lambda: backend.write(PLACE, RECORD, expected=version)  # noqa: E731 - as the others
+    assert failing(attempt, by=UnavailableError) == expected
+
+
+def test_nobody_listens_any_more_when_it_comes_to_the_write(sim: Simulated) -> None:
+    """A write goes out on a connection of its own: refused, it did not happen, and that is known."""
+    backend = sim.backend()
+    backend.read(PLACE)
+
+    def stop_before_the_write(request: VaultRequest) -> None:
+        if request.path == "secret/data/ci":
+            sim.server.refuse_connections()
+
+    sim.server.intercept = stop_before_the_write
+    expected = f"cannot write secret/ci at {sim.address}: connection refused", LOOK
+    assert failing(write(backend), by=UnavailableError) == expected
+
+
+def test_a_name_that_does_not_resolve(sim: Simulated) -> None:
+    """The domain ``invalid`` never does (RFC 6761)."""
+    backend = sim.backend(address="https://vault.invalid:8200")
+    assert failing(read(backend), by=UnavailableError) == (
+        "cannot look what is mounted at secret at https://vault.invalid:8200: the name does not resolve",
+        "correct `address`, or look at DNS",
+    )
+
+
+def test_a_certificate_that_is_not_trusted(sim: Simulated) -> None:
+    """Nothing is sent to whoever shows it."""
+    other = sim.folder / "other.pem"
+    other.write_bytes(trustme.CA().cert_pem.bytes())
+    message, hint = failing(read(sim.backend(ca=str(other))), by=UnavailableError)
+    start = f"cannot look what is mounted at secret at {sim.address}: its certificate is not trusted: "
+    assert message.startswith(start)
+    assert hint == "set `ca` to the PEM file of the authority that issued it"
+    assert sim.server.calls == []
+
+
+def test_without_an_authority_the_systems_count(sim: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not one that the environment names: neither for Vault nor for Python's libraries."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VAULT_CACERT", "BAO_CACERT"):
+        monkeypatch.setenv(variable, str(sim.ca))
+    settings = {key: value for key, value in sim.settings().items() if key != "ca"}
+    assert "its certificate is not trusted" in failing(read(VaultBackend.configure(settings)), by=UnavailableError)[0]
+
+
+def test_the_name_in_the_certificate_counts(sim: Simulated) -> None:
+    """A trusted authority is not enough."""
+    address = sim.address.replace("127.0.0.1", "127.1")
+    assert "certificate is not trusted" in failing(read(sim.backend(address=address)), by=UnavailableError)[0]
+
+
+@pytest.mark.parametrize("setting", ["ca", "client_cert", "client_key"])
+def test_a_file_of_the_connection_that_is_not_there(sim: Simulated, setting: str) -> None:
+    """It is told by its setting."""
+    there: dict[str, Any] = {"client_cert": str(sim.ca), setting: "/nowhere/to.pem"}
+    message, hint = failing(read(sim.backend(**there)), by=ConfigError)
+    assert message == f"{setting}: /nowhere/to.pem cannot be read: No such file or directory"
+    assert hint == "check the path and who may read it"
+
+
+def test_a_key_with_a_password_does_not_ask_for_it(sim: Simulated) -> None:
+    """The terminal may be nobody's."""
+    key = sim.folder / "key.pem"
+    key.write_text("-----BEGIN ENCRYPTED PRIVATE " + "KEY-----\n")
+    message, hint = failing(read(sim.backend(client_cert=str(sim.ca), client_key=str(key))), by=ConfigError)
+    assert message == f"client_key: the key in {key} is encrypted"
+    assert hint == "give one without a password"
+
+
+def test_plain_http_on_this_machine_works(tmp_path: Path) -> None:
+    """An agent beside us needs no TLS."""
+    with simulated(tmp_path, tls=False) as sim:
+        backend = sim.backend()
+        assert write(backend)()
+        sim.server.intercept = of_writes(HangUpAfter())
+        attempt = lambda: backend.write(PLACE, RECORD, expected=backend.read(PLACE).version)  # type: ignore[union-attr] # noqa: E731 - as the others
+        failing(attempt, by=OutcomeUnknownError)
+
+
+@contextmanager
+def listening(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Listen, and do as told with each connection; returns where."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    links: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            links.append(link)
+            behave(link)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield "127.0.0.1:{1}".format(*listener.getsockname())
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for link in links:
+            link.close()
+        thread.join()
+
+
+def settings(address: str, tmp_path: Path) -> dict[str, Any]:
+    """Return settings for what is no Vault."""
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text("a-token")
+    return {"address": address, "timeout": SHORT, "auth": {"token": {"file": str(token)}}}
+
+
+MOUNT = "cannot look what is mounted at secret at"
+
+
+def test_a_handshake_that_hangs_has_sent_nothing(tmp_path: Path) -> None:
+    """For requests it is the same error as a time-out after sending; for us it is not."""
+    with listening(lambda _: None) as address:
+        backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
+        expected = f"{MOUNT} https://{address}: no answer within {SHORT:g} s", LOOK
+        assert failing(read(backend), by=UnavailableError) == expected
+        assert backend._wire.ask(lambda client: client.adapter.post("/v1/x"), token=None, changing=True).sent is False  # type: ignore[union-attr] # noqa: SLF001 - what decides
+        backend.close()
+
+
+def test_what_speaks_no_tls_is_told(tmp_path: Path) -> None:
+    """It is another service, or the address lacks its s."""
+    with listening(lambda link: link.sendall(b"220 smtp.example ESMTP\r\n")) as address:
+        backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
+        expected = "the TLS handshake failed", "does it speak TLS there? does it want a client certificate?"
+        message, hint = failing(read(backend), by=UnavailableError)
+        assert (message, hint) == (f"{MOUNT} https://{address}: {expected[0]}", expected[1])
+        backend.close()
+
+
+def replying(raw: bytes) -> Callable[[socket.socket], None]:
+    """Answer whatever is asked with these bytes."""
+
+    def behave(link: socket.socket) -> None:
+        link.recv(65536)
+        link.sendall(raw)
+        link.close()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "the answer (status 200) is not one of Vault's"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "the answer (status 200) is not one of Vault's"),
+        (b"HTTP/1.1 403 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", "permission denied"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "the connection broke (ChunkedEncodingError)"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the connection broke (ConnectionError)"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+            "the connection broke (ContentDecodingError)",
+        ),
+    ],
+)
+def test_what_is_no_vault_is_no_empty_record(tmp_path: Path, raw: bytes, why: str) -> None:
+    """Whatever answers, and however."""
+    with listening(replying(raw)) as address:
+        backend = VaultBackend.configure(settings(f"http://{address}", tmp_path))
+        with pytest.raises((UnavailableError, RefusedError)) as caught:
+            backend.read(PLACE)
+        assert caught.value.message.endswith(why)
+        backend.close()
+
+
+def test_a_global_debug_level_prints_nothing(
+    sim: Simulated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python's HTTP prints headers then, and the token is one."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 2)
+    assert write(sim.backend())()
+    assert "send: " not in capsys.readouterr().out
+
+
+def test_every_write_has_a_connection_of_its_own(sim: Simulated) -> None:
+    """A kept one may be closed by the server at the very moment; reads, which may be repeated, share one."""
+    backend, version = sim.backend(), None
+    for _ in range(3):
+        version = backend.write(PLACE, RECORD, expected=version)
+    writes = [call.connection for call in sim.server.calls if call.method == "PUT"]
+    reads = {call.connection for call in sim.server.calls if call.method == "GET"}
+    assert len(set(writes)) == 3
+    assert len(reads) == 1
+    assert not reads & set(writes)
+
+
+def test_a_closed_backend_may_be_used_again(sim: Simulated) -> None:
+    """It connects anew."""
+    backend = sim.backend()
+    backend.read(PLACE)
+    backend.close()
+    assert write(backend)()
