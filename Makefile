@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test consumers check fix lock clean
+.PHONY: help demo test test-live consumers check fix lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
 
 demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, no network
 	@echo "demo: rotating a token of a simulated PVE"
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, 
 test: $(VENV)/.installed ## all tests, with branch coverage
 	@echo "test: pytest on every core, with branch coverage"
 	@$(BIN)/python -m pytest -q -n auto --cov
+
+test-live: $(VENV)/.installed ## the tests of the stores against real servers that the environment names
+	@echo "test-live: the tests of the stores against real servers"
+	@$(BIN)/python -m tests.live
 
 consumers: $(VENV)/.installed $(VENV)/consumers/.installed ## run consumers that are too large for make test (0.5 GB)
 	@echo "consumers: Ansible's collection community.proxmox, with what was written for it"

@@ -1,9 +1,8 @@
-"""A whole world for scenarios: a simulated PVE over TLS, the real adapter, the file store, a clock that tests turn."""
+"""A whole world for scenarios: a simulated PVE over TLS, the real adapter, a store, a clock that tests turn."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from rotator.testing import exchange, faulty_backend
 from rotator.testing.faulty_backend import Before, FaultyBackend, Operation
 from rotator.testing.pve import SimulatedPve
 from rotator.testing.state import Holder, State
-from rotator_backends.file import FileBackend
+from tests.stores import Files, Records
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OVERLAP = timedelta(hours=24)
@@ -105,6 +104,7 @@ class World:
     folder: Path
     pve: SimulatedPve
     clock: TurnedClock
+    records: Records
     backends: dict[str, Backend] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     userid: str = "ci@pve"
@@ -114,8 +114,8 @@ class World:
 
     def __post_init__(self) -> None:
         """Give everybody the rights that the documentation tells to give."""
-        self.store = FaultyBackend(FileBackend.configure({}))
-        self.backends.setdefault("file", self.store)
+        self.store = FaultyBackend(self.records.backend())
+        self.backends.setdefault(self.records.kind, self.store)
         self.traffic = Traffic([lambda _: self.watch_secrets()])
         self.pve.intercept = self.traffic
         self.randoms = itertools.count(10000)
@@ -149,10 +149,15 @@ class World:
         self.connections.append(made)
         return made
 
-    def place(self, name: str, backend: str = "file") -> Destination:
-        """Make a destination in the folder."""
-        location, label = self.backends[backend].locate({"path": str(self.folder / name)})
+    def place(self, name: str, backend: str = "") -> Destination:
+        """Make a destination among the world's records."""
+        backend = backend or self.records.kind
+        location, label = self.backends[backend].locate(self.records.settings(name))
         return Destination(backend, location, label)
+
+    def name_of(self, destination: Destination) -> str:
+        """Tell what a destination is called among the world's records."""
+        return destination.label.removeprefix(self.place("x.json").label.removesuffix("x.json"))
 
     def credential(self, name: str = "ci", **changes: Any) -> Credential:  # noqa: ANN401 - any field of a credential
         """Configure a credential; privilege-separated with one grant unless changed."""
@@ -194,9 +199,8 @@ class World:
         """Issue the first token of a credential into records that hold a foreign key, and return the credential."""
         credential = self.credential(**changes)
         for destination in credential.destinations:
-            path = Path(destination.label.removeprefix("file:"))
-            if not path.exists():
-                self.write({"note": "by hand"}, path.name)
+            if self.records.read(name := self.name_of(destination)) is None:
+                self.write({"note": "by hand"}, name)
         result = self.run(credential)
         assert (result.reason, result.done) == ("up-to-date", ("first-issue",)), result
         self.forget()
@@ -284,8 +288,7 @@ class World:
         """Begin again: no record, no token, no fault, nobody who looks on but the canary."""
         for name in self.tokens():
             self.pve.delete_token(f"{self.userid}!{name}")
-        for path in self.folder.glob("*.json"):
-            path.unlink()
+        self.records.wipe()
         self.traffic.planned.clear()
         del self.traffic.watchers[1:]
         self.spoil()
@@ -295,14 +298,13 @@ class World:
 
     def read(self, name: str = "ci.json") -> Mapping[str, Any]:
         """Read a record as a consumer does."""
-        content: Mapping[str, Any] = json.loads((self.folder / name).read_text())
+        content = self.records.read(name)
+        assert content is not None, f"there is no {name}"
         return content
 
     def write(self, content: Mapping[str, Any], name: str = "ci.json") -> None:
         """Write a record as a person does."""
-        path = self.folder / name
-        path.write_text(json.dumps(content))
-        path.chmod(0o600)
+        self.records.write(content, name)
 
     def works(self, name: str = "ci.json") -> bool:
         """Say whether a consumer that reads the record now can log in."""
@@ -392,7 +394,7 @@ class World:
 
     def put(self, token: Token, name: str = "ci.json") -> None:
         """Write a token into a record, as a person does; foreign keys stay."""
-        held = self.read(name) if (self.folder / name).exists() else {}
+        held = self.records.read(name) or {}
         self.write({**held, "token_id": str(token.id), "token_secret": token.secret.reveal()}, name)
 
     def replace_record(self, serial: int, *, published: bool = True) -> Token:
@@ -427,14 +429,15 @@ def short(name: str) -> str:
 def world(
     folder: Path,
     *,
+    records: Records | None = None,
     nodes: int = 1,
     backends: Mapping[str, Backend] | None = None,
     watch: Callable[[str], None] = lambda _: None,
 ) -> Iterator[World]:
-    """Make a world and take it down."""
+    """Make a world, with files unless told otherwise, and take it down."""
     clock = TurnedClock()
     with SimulatedPve(nodes=nodes, clock=clock.time, sleep=clock.sleep) as pve:
-        made = World(folder, pve, clock, dict(backends or {}), watch=watch)
+        made = World(folder, pve, clock, records or Files(folder), dict(backends or {}), watch=watch)
         try:
             yield made
         finally:
@@ -455,7 +458,7 @@ def comes_to_rest(world: World, credential: Credential, *, note: str = "by hand"
     current = world.published()
     assert world.standing() == {current: "marked"}
     for destination in credential.destinations:
-        name = Path(destination.label).name
+        name = world.name_of(destination)
         assert world.works(name)
         assert world.published(name) == current
         assert world.read(name).get("note", "") == note

@@ -8,7 +8,7 @@ import re
 import rotator
 from tests.repo.tree import ROOT, markdown, pyproject, read
 
-TARGETS = set(re.findall(r"^([a-z]+):.*## ", read("Makefile"), flags=re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", read("Makefile"), flags=re.MULTILINE))
 
 
 def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
@@ -25,7 +25,7 @@ def test_the_command_is_called_rotate() -> None:
 
 def test_every_target_says_what_it_does_when_it_does_it() -> None:
     """Who types ``make x`` reads in one line what is going on."""
-    recipes = re.findall(r"^([a-z]+):.*## .*\n\t(.*)", read("Makefile"), flags=re.MULTILINE)
+    recipes = re.findall(r"^([a-z-]+):.*## .*\n\t(.*)", read("Makefile"), flags=re.MULTILINE)
     assert {target for target, first in recipes if first.startswith(f'@echo "{target}: ')} == TARGETS - {"help"}
 
 
@@ -39,14 +39,14 @@ def test_every_make_command_in_the_documents_exists() -> None:
     told = {
         (name, target)
         for name in markdown()
-        for target in re.findall(r"(?:`|^|\$ )make ([a-z]+)", read(name), re.MULTILINE)
+        for target in re.findall(r"(?:`|^|\$ )make ([a-z-]+)", read(name), re.MULTILINE)
     }
     assert {(name, target) for name, target in told if target not in TARGETS} == set()
 
 
 def test_contributing_lists_every_target() -> None:
     """A target that nobody knows of is not used."""
-    listed = set(re.findall(r"`make ([a-z]+)`", read("CONTRIBUTING.md")))
+    listed = set(re.findall(r"`make ([a-z-]+)`", read("CONTRIBUTING.md")))
     assert listed == TARGETS - {"help"}
 
 

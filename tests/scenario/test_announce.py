@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from rotator.backend import Backend
 from rotator.errors import RefusedError, RotatorError
 from rotator.model import Credential, Destination
-from rotator.testing.faulty_backend import FaultyBackend
-from rotator_backends.file import FileBackend, FileLocation
+from rotator.testing.faulty_backend import FaultyBackend, Location
 from tests.world import World
 
 
 class Telling(FaultyBackend):
     """A store that tells its consumers, and remembers for which rotation; or fails to."""
 
-    def __init__(self) -> None:
-        super().__init__(FileBackend.configure({}))
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self.names: dict[Location, str] = {}
         self.told: list[tuple[str, str]] = []
         self.failure: RotatorError | None = None
         self.when_told: Callable[[], object] = lambda: None
 
-    def audience(self, location: FileLocation) -> tuple[str, ...]:
-        """Name a workload after the file."""
-        return (f"deployment {location.path.stem}",)
+    def locate(self, settings: Mapping[str, Any]) -> tuple[Location, str]:
+        """Keep what a record is called, without its suffix."""
+        location, label = super().locate(settings)
+        self.names[location] = label.rpartition("/")[2].removesuffix(".json")
+        return location, label
 
-    def announce(self, location: FileLocation, *, rotation: str) -> None:
+    def audience(self, location: Location) -> tuple[str, ...]:
+        """Name a workload after the record."""
+        return (f"deployment {self.names[location]}",)
+
+    def announce(self, location: Location, *, rotation: str) -> None:
         """Remember it, unless it fails."""
         self.when_told()
         if self.failure:
             raise self.failure
-        self.told.append((location.path.stem, rotation))
+        self.told.append((self.names[location], rotation))
 
 
 def with_audience(w: World, store: Telling, *names: str) -> Credential:
@@ -45,7 +53,7 @@ def with_audience(w: World, store: Telling, *names: str) -> Credential:
 
 def test_consumers_are_restarted_when_what_they_will_read_works(w: World) -> None:
     """After confirm, each after its own destination, and before anything is retired."""
-    store = Telling()
+    store = Telling(w.records.backend())
     ci = with_audience(w, store, "ci.json", "mirror.json")
     seen: list[str] = []
     store.when_told = lambda: seen.append(w.read()["token_id"])
@@ -59,7 +67,7 @@ def test_consumers_are_restarted_when_what_they_will_read_works(w: World) -> Non
 
 def test_at_rest_nobody_is_restarted(w: World) -> None:
     """Only a new token is news."""
-    store = Telling()
+    store = Telling(w.records.backend())
     ci = with_audience(w, store, "ci.json")
     for _ in range(3):
         w.run(ci)
@@ -68,7 +76,7 @@ def test_at_rest_nobody_is_restarted(w: World) -> None:
 
 def test_who_cannot_be_restarted_keeps_the_old_token(w: World) -> None:
     """It is not retired until a later run has told them, for the same rotation."""
-    store = Telling()
+    store = Telling(w.records.backend())
     ci = with_audience(w, store, "ci.json")
     w.run(ci)
     old = w.read()["token_id"]
@@ -85,7 +93,7 @@ def test_who_cannot_be_restarted_keeps_the_old_token(w: World) -> None:
 
 def test_after_a_crash_consumers_are_told_of_the_same_rotation(w: World) -> None:
     """So that a backend which knows it has told them does not restart them twice."""
-    store = Telling()
+    store = Telling(w.records.backend())
     ci = with_audience(w, store, "ci.json")
 
     class KilledError(BaseException):
@@ -106,7 +114,7 @@ def test_after_a_crash_consumers_are_told_of_the_same_rotation(w: World) -> None
 
 def test_a_compromised_token_ends_after_consumers_were_told(w: World) -> None:
     """They start again with the new one while the old one dies."""
-    store = Telling()
+    store = Telling(w.records.backend())
     ci = with_audience(w, store, "ci.json")
     w.run(ci)
     w.forget()

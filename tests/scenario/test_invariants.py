@@ -256,6 +256,7 @@ def test_i7_no_secret_is_told_by_anything_that_a_run_gives_out(w: World) -> None
     assert [secret for secret in known if secret in told] == []
 
 
+@pytest.mark.stores("file", because="it is about files")
 def test_i7_no_secret_stands_in_a_file_outside_the_backends(w: World) -> None:
     """The folder holds the records, their locks and the certificate authority; the secret is in the records alone."""
     w.run(w.due(destinations=(w.place("ci.json"), w.place("mirror.json"))))

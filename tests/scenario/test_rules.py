@@ -47,6 +47,7 @@ def test_a_dead_token_is_replaced_while_a_rotation_is_in_flight(w: World) -> Non
     assert comes_to_rest(w, ci) == "ci-3"
 
 
+@pytest.mark.stores("file", because="the mode of its folder is what refuses the write")
 def test_a_dead_token_that_cannot_be_replaced_counts_as_a_lockout(w: World) -> None:
     """Rule 1: exit code 4 would say that consumers are unaffected, and they are not."""
     ci = w.settled()

@@ -24,6 +24,8 @@ from tests.world import EVERY, World
 FOREIGN = {".env": "# by hand\nOTHER=1\n", ".json": '{"note": "by hand"}'}
 ENDING = timedelta(days=90)
 
+pytestmark = pytest.mark.stores("file", because="the formats are of files, and looked at as text")
+
 
 def shaped(w: World, path: str, *, endpoint: str = "pve1.lan:8006", **settings: object) -> Destination:
     """Make a destination as the configuration does."""
