@@ -32,6 +32,8 @@ FAULTS: tuple[Fault | None, ...] = (
     HangUpAfter(),
 )
 
+pytestmark = pytest.mark.stores("file", "vault", "kubernetes", because="a witness reads too often for moto")
+
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_i1_the_record_logs_in_at_every_moment_and_may_do_what_it_should(w: World, fault: Fault | None) -> None:
@@ -82,6 +84,7 @@ def test_i2_a_record_that_was_read_works_until_the_overlap_is_over(w: World) -> 
     assert not w.pve.accepts(*stale[0])
 
 
+@pytest.mark.stores("file", because="it is about the clock of PVE")
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.5, 0.999])
 @pytest.mark.parametrize("offset", [0.0, -7200.4, 86400.7])
 def test_i2_holds_whatever_the_clocks_say(w: World, seconds: float, offset: float) -> None:
