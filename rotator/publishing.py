@@ -219,7 +219,13 @@ def announce(act: Act, index: int) -> None:
         raise LookupError("only a token with our marker is announced, by a backend that can")
     with act.narrator.step(Step.ANNOUNCE, token=act.current.id, destination=destination.label) as telling:
         telling.say(f"restarts {', '.join(destination.audience)}")
-        twice(lambda: backend.announce(destination.location, rotation=marker.rotation))
+        try:
+            twice(lambda: backend.announce(destination.location, rotation=marker.rotation))
+        except RotatorError as error:
+            if not (act.request.compromised or act.view.is_pinned):
+                raise
+            message = f"{error}; who still uses the old secret is locked out until restarted"
+            raise LockedOutError(message, hint=error.hint) from error
 
 
 def write_mirror(act: Act, destination: Destination, before: Held) -> None:

@@ -163,11 +163,11 @@ def exit_code_of(finding: Finding) -> ExitCode:
 def carry_out(act: Act) -> None:
     """Do the steps of a plan in order; a failure before publishing deletes the new token.
 
+    One mirror that fails keeps nobody from the others, only from what comes after all of them.
     Crash: an unpublished token, deleted later as an orphan, or a published one that the next run finishes.
     """
     try:
-        for step in act.plan.steps:
-            do(act, step)
+        do_all(act)
     except LostError:
         act.abandon()
         raise
@@ -177,6 +177,41 @@ def carry_out(act: Act) -> None:
             message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"
             raise LockedOutError(message, hint="run again at once: the next run makes another one") from error
         raise
+
+
+def do_all(act: Act) -> None:
+    """Do the steps in order, and raise in the end what failed at mirrors."""
+    failures: dict[int, RotatorError] = {}
+    for step in act.plan.steps:
+        attempt(act, step, failures)
+    if failures:
+        raise together(list(failures.values()))
+
+
+def attempt(act: Act, step: steps.Step, failures: dict[int, RotatorError]) -> None:
+    """Do one step, and note the failure of a mirror or of an announcement by its destination.
+
+    After a failure only mirrors and announcements go on, and after a compromise the revoking: the leak ends anyway.
+    """
+    if not isinstance(step, steps.Mirror | steps.Announce):
+        if not failures or (act.request.compromised and isinstance(step, steps.Revoke)):
+            do(act, step)
+        return
+    if step.destination in failures:
+        return
+    try:
+        do(act, step)
+    except LostError:
+        raise
+    except RotatorError as error:
+        failures[step.destination] = error
+
+
+def together(failures: list[RotatorError]) -> RotatorError:
+    """Make one error of several: the gravest kind, all in words."""
+    first = next((it for it in failures if isinstance(it, LockedOutError)), failures[0])
+    others = [it.message for it in failures if it is not first]
+    return type(first)("; ".join([first.message, *others]), hint=first.hint) if others else first
 
 
 def do(act: Act, step: steps.Step) -> None:  # noqa: C901, PLR0912 - one line for each kind of step

@@ -121,3 +121,18 @@ def test_a_compromised_token_ends_after_consumers_were_told(w: World) -> None:
     w.run(ci, forced=True, compromised=True)
     steps = [step for step in w.steps() if step in {"confirm", "announce", "revoke", "mark"}]
     assert steps == ["confirm", "announce", "revoke", "mark"]
+
+
+def test_a_compromised_token_ends_also_when_its_consumers_cannot_be_told(w: World) -> None:
+    """The leak first; that they were not restarted is said, and that they fail until they are."""
+    store = Telling(w.records.backend())
+    ci = with_audience(w, store, "ci.json")
+    w.run(ci)
+    old = w.read()["token_id"]
+    store.failure = RefusedError("deployments web is forbidden")
+    result = w.run(ci, forced=True, compromised=True)
+    assert (result.exit_code, result.message) == (
+        5,
+        "deployments web is forbidden; who still uses the old secret is locked out until restarted",
+    )
+    assert w.pve.token(old) is None
