@@ -1,10 +1,12 @@
 """Worlds to plant situations in, each scenario once for every store that records may be in.
 
-``@pytest.mark.stores("file", because="...")`` names the stores of a scenario that is not about all of them.
+``@pytest.mark.stores("file", because="...")`` names the stores of a scenario that is not about all of them. The
+variable ``ROTATE_TEST_STORES`` narrows the stores of a whole run, ``file`` always among them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 
 from tests.stores import STORES, Place
 from tests.world import World, world
+
+WANTED = {"file", *(os.environ.get("ROTATE_TEST_STORES", "").split() or STORES)}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,7 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each scenario and store."""
     if "place" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("stores")
-        metafunc.parametrize("place", list(mark.args if mark and mark.kwargs["because"] else STORES), indirect=True)
+        kinds = mark.args if mark and mark.kwargs["because"] else STORES
+        metafunc.parametrize("place", [kind for kind in kinds if kind in WANTED], indirect=True)
 
 
 @pytest.fixture(scope="session")
