@@ -8,8 +8,8 @@
 
 What of proxmoxer is used: the resource, with a session and a serializer of ours, which is how its ``ProxmoxAPI``
 builds it too. Its HTTPS back end is not: see ``proxmox_wire`` and ``proxmox_login``. proxmoxer logs what is sent at
-INFO and what comes at DEBUG. It is never given a secret at those moments: logins do not go through it, and an answer
-hides its content until the serializer opens it; so no logging set-up can show one.
+INFO and what comes at DEBUG. Its logger is shut for good, by a filter, which no logging set-up takes away; and were it
+open, it is never given a secret: logins do not go through it, and an answer hides its content until it is opened.
 
 Reads go to the endpoint that answered last and from there to the next. A change goes out once, to an endpoint that has
 answered, and to another one only when no connection came about. Writes wait for each other here, in one lock per
@@ -18,6 +18,7 @@ cluster, because PVE's own waiters look only once a second.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +48,8 @@ from rotator.proxmox_wire import Answer, Endpoint, NotConnectedError, Request
 from rotator.pve import Consumer, OperatorSource
 
 __all__ = ["ProxmoxCluster", "TicketLogin", "TlsTrust"]
+
+logging.getLogger("proxmoxer.core").addFilter(lambda _record: False)
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=35)

@@ -20,7 +20,8 @@ from tests.wire.lab import CI, Behaviour, Rogue, answer
 
 
 def turn_everything_up() -> None:
-    """Do what people do when they want to see what goes on, after everything is imported."""
+    """Do what people do when they want to see what goes on, after everything is imported, and open what is shut."""
+    logging.getLogger("proxmoxer.core").filters.clear()
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
     names = (*logging.root.manager.loggerDict, "proxmoxer.core", "urllib3", "http.client")
     loggers = {name: {"level": "DEBUG", "propagate": True} for name in names}

@@ -29,6 +29,24 @@ def test_nothing_shows_a_secret_however_loud_the_libraries_are(canaries: tuple[s
     assert [number for number, secret in enumerate(canaries[:3]) if secret in out] == []
 
 
+SHUT = """
+import logging, logging.config, rotator.proxmox
+from proxmoxer.core import logger
+loud = {"level": "DEBUG", "handlers": ["out"], "propagate": True}
+handlers = {"out": {"class": "logging.StreamHandler"}}
+loggers = {name: loud for name in ("proxmoxer.core", "proxmoxer", "other")}
+logging.config.dictConfig({"version": 1, "root": loud, "handlers": handlers, "loggers": loggers})
+logger.setLevel(logging.DEBUG)
+for each in (logger, logging.getLogger("other")):
+    each.critical(each.name)
+"""
+
+
+def test_the_logger_of_proxmoxer_is_shut_for_good() -> None:
+    """Whoever turns every logger up afterwards hears the others, and nothing of what it sends and gets."""
+    assert set(run("-c", SHUT).split()) == {"other"}
+
+
 def test_neither_requests_nor_urllib3_is_loaded() -> None:
     """What they would bring (cookies, .netrc, proxies, repeats, loggers) cannot happen, and starting costs less."""
     loaded = "import rotator.proxmox, sys; print(sorted({'requests', 'urllib3', 'certifi'} & set(sys.modules)))"
