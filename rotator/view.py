@@ -102,9 +102,9 @@ class View:
 
     @cached_property
     def next_serial(self) -> int:
-        """One above all that was seen, whoever made it."""
-        seen = [self.serial(token.id) for token in self.seen.tokens]
-        return 1 + max([*seen, self.serial(self.record.id) if self.record else 0], default=0)
+        """One above all that was seen, whoever made it: at PVE, and in every destination."""
+        held = (it.token.id for it in self.seen.destinations if isinstance(it, Held) and it.token)
+        return 1 + max((self.serial(token) for token in (*(it.id for it in self.seen.tokens), *held)), default=0)
 
     @cached_property
     def above(self) -> tuple[TokenState, ...]:

@@ -39,6 +39,7 @@ def test_the_serial_is_above_all_that_was_seen() -> None:
 
     assert Issue(12, None) in decide(seen(stranger)).steps
     assert Issue(10, None) in decide(seen(record=TokenId("ci@pve", "ci-9-aaaaa"))).steps
+    assert Issue(10, None) in decide(seen(mirrors=[held(TokenId("ci@pve", "ci-9-aaaaa"))])).steps
 
 
 def test_a_first_issue_has_nothing_to_retire() -> None:
