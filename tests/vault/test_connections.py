@@ -188,13 +188,25 @@ def replying(raw: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "the answer (status 200) is not one of Vault's"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "the answer (status 200) is not one of Vault's"),
-        (b"HTTP/1.1 403 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]", "permission denied"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "the connection broke (ChunkedEncodingError)"),
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+            "the answer (status 200) is not one of Vault's",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]",
+            "the answer (status 200) is not one of Vault's",
+        ),
+        (
+            b"HTTP/1.1 403 No\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+            "permission denied",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 50\r\n\r\n{",
+            "the connection broke (ChunkedEncodingError)",
+        ),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the connection broke (ConnectionError)"),
         (
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
             "the connection broke (ContentDecodingError)",
         ),
     ],
