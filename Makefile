@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-live consumers check fix lock clean
+.PHONY: help demo test cover test-live consumers check fix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
@@ -16,8 +16,12 @@ demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, 
 	@echo "demo: rotating a token of a simulated PVE"
 	@$(BIN)/rotate demo
 
-test: $(VENV)/.installed ## all tests, with branch coverage
-	@echo "test: pytest on every core, with branch coverage"
+test: $(VENV)/.installed ## all tests
+	@echo "test: pytest on every core"
+	@$(BIN)/python -m pytest -q -n auto
+
+cover: $(VENV)/.installed ## all tests, with branch coverage (twice the time)
+	@echo "cover: pytest on every core, with branch coverage"
 	@$(BIN)/python -m pytest -q -n auto --cov
 
 test-live: $(VENV)/.installed ## the tests of the stores against real servers that the environment names
