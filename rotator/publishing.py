@@ -128,8 +128,16 @@ def is_changed(act: Act, before: Held, held: Held) -> bool:
 
 
 def is_newer(act: Act, token: Token) -> bool:
-    """Whether another rotation of this credential published it after ours; of a pinned token the name does not tell."""
-    return token.id.userid == act.credential.userid and act.view.serial(token.id) > act.view.serial(act.current.id)
+    """Whether another rotation of this credential published it after ours; of a pinned token the name does not tell.
+
+    A token that PVE's list lacks is a leftover, as in a mirror that was restored from elsewhere, and may be written
+    over. The list must be younger than what was read: the observation's, or else one more is asked for.
+    """
+    if token.id.userid != act.credential.userid or act.view.serial(token.id) <= act.view.serial(act.current.id):
+        return False
+    return any(it.id == token.id for it in act.seen.tokens) or any(
+        it.id == token.id for it in act.ports.pve.tokens(token.id.userid)
+    )
 
 
 def put_back(act: Act, held: Held) -> None:

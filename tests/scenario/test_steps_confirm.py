@@ -253,6 +253,42 @@ def test_a_mirror_that_somebody_has_taken_further_is_left_to_them(w: World) -> N
     assert comes_to_rest(w, ci) == "ci-3"
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["read at first", "read late"])
+@pytest.mark.parametrize("serial", [1, 2, 9])
+def test_a_mirror_that_holds_a_token_of_the_past_is_written(w: World, serial: int, *, is_late: bool) -> None:
+    """Restored from elsewhere, or all that is left of before the primary was lost: PVE has no such token any more."""
+    ci = mirrored(w)
+    w.run(ci)
+    w.write({"token_id": f"ci@pve!ci-{serial}-gone1", "token_secret": "of the past", "note": "by hand"}, "mirror.json")
+    if is_late:
+        w.fail_store(Operation.READ, UnavailableError("away"), name="mirror.json", times=1)
+    result = w.run(ci)
+    assert (result.exit_code, result.done) == (0, ("unfinished",))
+    assert w.published("mirror.json") == "ci-2"
+    w.forget()
+    assert w.run(ci).reason == "up-to-date"
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_what_is_left_in_a_mirror_when_the_primary_was_lost_is_written_over(w: World) -> None:
+    """The first token after the loss is numbered above it; if it was put there later, the next run writes over it."""
+    ci = mirrored(w)
+    w.run(ci, forced=True)
+    leftover = w.read()
+    w.wipe()
+    w.write({"note": "by hand"})
+    w.write(leftover, "mirror.json")
+    assert w.run(ci).done == ("first-issue",)
+    assert (w.published(), w.published("mirror.json")) == ("ci-3", "ci-3")
+    w.wipe()
+    w.write({"note": "by hand"})
+    w.write({"note": "by hand"}, "mirror.json")
+    w.meanwhile(Operation.READ, lambda: w.write(leftover, "mirror.json"), number=3)
+    assert w.run(ci).exit_code == ExitCode.FAILED
+    assert (w.published(), w.published("mirror.json")) == ("ci-1", "ci-2")
+    assert comes_to_rest(w, ci) == "ci-1"
+
+
 @pytest.mark.parametrize("fault", [Before, After])
 def test_a_mirror_that_does_not_say_whether_it_was_written_is_read(w: World, fault: type[Before | After]) -> None:
     """It was, and all is well; or it was not, and the next run does it."""
