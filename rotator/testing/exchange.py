@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from rotator.testing.schema import Value
 
@@ -82,6 +83,32 @@ class Delay:
     seconds: float
 
 
-Fault = AnswerInstead | AnswerAfter | AnswerLate | HangUpBefore | HangUpAfter | Delay
+class Arrival(StrEnum):
+    """What becomes of an answer on its way to the client."""
+
+    WHOLE = "whole"
+    RESET = "reset"
+    """None comes, the connection is reset."""
+    SILENT = "silent"
+    """None comes, and the connection stays open for as long as the client waits."""
+    CUT = "cut"
+    """Its first half comes, then the connection ends."""
+    DRIPPING = "dripping"
+    """It comes byte by byte, slower than anybody waits for."""
+    GARBAGE = "garbage"
+    """A page of a proxy comes in its place, with status 200."""
+    REDIRECTED = "redirected"
+    """It comes as a redirect to somewhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """Let the answer arrive like this; with ``is_done`` false nothing is done before."""
+
+    arrival: Arrival
+    is_done: bool = True
+
+
+Fault = AnswerInstead | AnswerAfter | AnswerLate | HangUpBefore | HangUpAfter | Delay | Spoilt
 
 Intercept = Callable[[Request], Fault | None]

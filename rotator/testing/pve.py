@@ -29,6 +29,7 @@ from rotator.testing.exchange import (
     AnswerAfter,
     AnswerInstead,
     AnswerLate,
+    Arrival,
     Call,
     Delay,
     Fault,
@@ -36,6 +37,7 @@ from rotator.testing.exchange import (
     HangUpBefore,
     Intercept,
     Request,
+    Spoilt,
 )
 from rotator.testing.names import is_acl_path, normalize_path, split_token
 from rotator.testing.refusal import RefusalError, died
@@ -43,24 +45,27 @@ from rotator.testing.routes_acl import holder_exists, make_pool, make_role
 from rotator.testing.routes_tokens import draw_secret, existing_token, make_token
 from rotator.testing.routes_users import make_group, make_user
 from rotator.testing.second_factor import Factors, Totp, is_base32
-from rotator.testing.server import NodeServer
+from rotator.testing.server import Front, NodeServer
 from rotator.testing.state import Holder, Pool, State, Token, User
 from rotator.testing.tickets import Tickets
-from rotator.testing.wire import Message, Reply, made_up
+from rotator.testing.wire import Message, Reply, made_up, spoilt
 
 __all__ = [
     "AnswerAfter",
     "AnswerInstead",
     "AnswerLate",
+    "Arrival",
     "Call",
     "Delay",
     "Fault",
+    "Front",
     "HangUpAfter",
     "HangUpBefore",
     "RefusalError",
     "Request",
     "SimulatedNode",
     "SimulatedPve",
+    "Spoilt",
 ]
 
 _HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -104,8 +109,7 @@ class SimulatedPve:
         leaf = authority.issue_cert(*_HOSTS)
         self.ca_pem: bytes = authority.cert_pem.bytes()
         self.fingerprint = _fingerprint(leaf)
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf.configure_cert(self._tls)
+        self._tls = {Front.ITSELF: _context(leaf), Front.STRANGER: _context(trustme.CA().issue_cert(*_HOSTS))}
         self.nodes = [SimulatedNode(self, number) for number in range(nodes)]
 
     def __repr__(self) -> str:
@@ -280,11 +284,12 @@ class SimulatedPve:
                 with self._lock:
                     self._late.append(envelope.perform)
                 return made_up(status, reason)
-            case HangUpBefore():
+            case HangUpBefore() | HangUpAfter():
+                if isinstance(fault, HangUpAfter):
+                    envelope.perform()
                 return None
-            case HangUpAfter():
-                envelope.perform()
-                return None
+            case Spoilt(arrival, is_done):
+                return spoilt(envelope.perform() if is_done else made_up(200, "OK"), arrival)
             case Delay(seconds):
                 self.sleep(seconds)
         return envelope.perform()
@@ -306,7 +311,10 @@ class SimulatedPve:
 
 
 class SimulatedNode:
-    """One node of a simulated cluster. ``down`` and ``quorate`` may be assigned at any time."""
+    """One node of a simulated cluster. ``down``, ``front`` and ``quorate`` may be assigned at any time.
+
+    From within a request, ``down`` and ``front`` leave that request its answer and are for what comes after it.
+    """
 
     def __init__(self, pve: SimulatedPve, number: int) -> None:
         self.name = f"pve{number + 1}"
@@ -315,6 +323,7 @@ class SimulatedNode:
         self._address = ("", 0)
         self._server: NodeServer | None = None
         self._down = False
+        self._front = Front.ITSELF
 
     def __repr__(self) -> str:
         return f"SimulatedNode({self.name}, {self.endpoint})"
@@ -343,6 +352,17 @@ class SimulatedNode:
             (self._server.refuse if value else self._server.listen)()
 
     @property
+    def front(self) -> Front:
+        """Say who answers at the node's address."""
+        return self._front
+
+    @front.setter
+    def front(self, value: Front) -> None:
+        self._front = value
+        if self._server is not None:
+            self._server.turn(value)
+
+    @property
     def quorate(self) -> bool:
         """Say whether the node belongs to the majority.
 
@@ -359,7 +379,7 @@ class SimulatedNode:
         if self._server is None:
             self._server = self._pve.serve(self)
             self._address = self._server.start(host, port)
-            self.down = self._down
+            self.down, self.front = self._down, self._front
 
     def close(self) -> None:
         """Stop serving. Repeat: nothing happens."""
@@ -418,6 +438,12 @@ def _holder(user: str | None, group: str | None, token: str | None) -> Holder:
 
 def _parts(full_id: str) -> tuple[str, str]:
     return split_token(full_id) or (full_id, "")
+
+
+def _context(leaf: trustme.LeafCert) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(made)
+    return made
 
 
 def _fingerprint(leaf: trustme.LeafCert) -> str:

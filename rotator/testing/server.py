@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from threading import Event, Lock, Thread, current_thread
 
-from rotator.testing.wire import HeaderTooLargeError, Message, Reply, moved, read_message, written
+from rotator.testing.exchange import Arrival
+from rotator.testing.wire import HeaderTooLargeError, Message, Reply, moved, read_message, refused_in_plain, written
 
 _TLS_HANDSHAKE = b"\x16"
 _REQUESTS_PER_CONNECTION = 100
@@ -20,17 +23,35 @@ _CHUNK = 65536
 _LINGER = 0.5
 """Seconds in which the rest of an unread request is swallowed, so that the refusal is not lost to a reset."""
 
+_DRIP = 0.02
+"""Seconds between two bytes of an answer that drips."""
+
 Handler = Callable[[Message], Reply | None]
 """Answers a request; None hangs up without an answer."""
 
 
+class Front(StrEnum):
+    """Who answers at a node's address."""
+
+    ITSELF = "itself"
+    STRANGER = "stranger"
+    """The same, with a certificate that no trusted authority has issued."""
+    PLAIN = "plain"
+    """Somebody who speaks HTTP without TLS."""
+    RESET = "reset"
+    """Nobody: connections are reset before the handshake."""
+
+
 class NodeServer:
-    """Listens on one loopback address. ``is_down`` makes it refuse connections, keeping its port."""
+    """Listens on one loopback address, and refuses connections between ``refuse`` and ``listen``, keeping its port.
+
+    ``tls`` has a context for each front that speaks TLS.
+    """
 
     def __init__(
         self,
         handler: Handler,
-        tls: ssl.SSLContext,
+        tls: Mapping[Front, ssl.SSLContext],
         *,
         now: Callable[[], float],
         refuse: Callable[[], None],
@@ -38,6 +59,7 @@ class NodeServer:
     ) -> None:
         self._handler = handler
         self._tls = tls
+        self._front = Front.ITSELF
         self._now = now
         self._refuse = refuse
         self._keep_alive = keep_alive
@@ -65,8 +87,19 @@ class NodeServer:
         self._acceptor = Thread(target=self._accept, args=(self._listener,), name="simulated-pve", daemon=True)
         self._acceptor.start()
 
+    def turn(self, front: Front) -> None:
+        """Let somebody answer from the next connection on; idle ones end. A request under way is still answered."""
+        self._front = front
+        with self._lock:
+            idle = [link for link, thread in self._open.items() if thread is not current_thread()]
+        for link in idle:
+            _cut(link)
+
     def refuse(self) -> None:
-        """Cut all connections and refuse new ones, as a machine that is down. Repeat: nothing happens."""
+        """Cut all connections and refuse new ones, as a machine that is down. Repeat: nothing happens.
+
+        A request from within which this is called is still answered.
+        """
         if self._listener is None or self._acceptor is None:
             return
         self._closing.set()
@@ -75,12 +108,11 @@ class NodeServer:
         self._listener.close()
         self._listener = None
         with self._lock:
-            threads = list(self._open.values())
-            for link in self._open:
-                _cut(link)
-        for thread in threads:
-            if thread is not current_thread():  # a test may do this from within a request
-                thread.join()
+            others = [(link, thread) for link, thread in self._open.items() if thread is not current_thread()]
+        for link, _ in others:
+            _cut(link)
+        for _, thread in others:
+            thread.join()
 
     def close(self) -> None:
         """Stop, give the port back and leave no thread behind. Repeat: nothing happens."""
@@ -109,14 +141,22 @@ class NodeServer:
             self._open.pop(link, None)
 
     def _converse(self, link: socket.socket) -> None:
+        front = self._front
+        if front is Front.RESET:
+            _reset(link)
+            return
+        if front is Front.PLAIN:
+            link.recv(_CHUNK)
+            link.sendall(refused_in_plain())
+            return
         if link.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
             self._redirect(link)
             return
-        with self._tls.wrap_socket(link, server_side=True, do_handshake_on_connect=False) as secure:
+        with self._tls[front].wrap_socket(link, server_side=True, do_handshake_on_connect=False) as secure:
             with self._lock:
                 self._open[secure] = self._open.pop(link)
             try:
-                self._answer_all(secure)
+                self._answer_all(secure, front)
             except HeaderTooLargeError:
                 self._closing.wait(self._keep_alive())
             finally:
@@ -128,12 +168,13 @@ class NodeServer:
         if found:
             link.sendall(moved(found[0]))
 
-    def _answer_all(self, link: ssl.SSLSocket) -> None:
+    def _answer_all(self, link: ssl.SSLSocket, front: Front) -> None:
         rest = b""
         if not self._closing.is_set():  # otherwise nobody would wake us any more
             link.do_handshake()
         for served in range(1, _REQUESTS_PER_CONNECTION + 1):
-            found = None if self._closing.is_set() else read_message(lambda: link.recv(_CHUNK), rest)
+            is_over = self._closing.is_set() or self._front is not front
+            found = None if is_over else read_message(lambda: link.recv(_CHUNK), rest)
             if found is None:
                 return
             message, rest = found
@@ -143,10 +184,35 @@ class NodeServer:
             if reply.is_refused_login:
                 self._refuse()
             is_last = reply.close or served == _REQUESTS_PER_CONNECTION or message.version != "HTTP/1.1"
-            link.sendall(written(reply, self._now(), close=is_last))
+            self._deliver(link, written(reply, self._now(), close=is_last), reply.arrival)
+            if reply.arrival is not Arrival.WHOLE:
+                return
             if is_last:
                 self._say_goodbye(link, message)
                 return
+
+    def _deliver(self, link: ssl.SSLSocket, raw: bytes, arrival: Arrival) -> None:
+        """Send an answer, or as much of it as shall arrive."""
+        match arrival:
+            case Arrival.RESET:
+                _reset(link)
+            case Arrival.SILENT:
+                self._outwait(link)
+            case Arrival.CUT:
+                link.sendall(raw[: len(raw) - 1 - len(raw.partition(b"\r\n\r\n")[2]) // 2])
+            case Arrival.DRIPPING:
+                for at in range(len(raw)):
+                    link.sendall(raw[at : at + 1])
+                    if self._closing.wait(_DRIP):
+                        return
+            case _:
+                link.sendall(raw)
+
+    def _outwait(self, link: ssl.SSLSocket) -> None:
+        """Say nothing until the client has left, or the server is closed."""
+        link.settimeout(None)
+        with contextlib.suppress(OSError):
+            link.recv(1)
 
     def _say_goodbye(self, link: ssl.SSLSocket, message: Message) -> None:
         if message.is_chunked or message.length > len(message.body):
@@ -167,6 +233,11 @@ def _bound(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _reset(link: socket.socket) -> None:
+    """Let the connection end with a reset when it is closed."""
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _cut(link: socket.socket) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import NoReturn
 
+from rotator.testing.exchange import Arrival
 from rotator.testing.refusal import RefusalError
 
 MAX_HEADER = 8 * 1024
@@ -67,6 +68,8 @@ class Reply:
     content_type: str = ""
     close: bool = True
     is_refused_login: bool = False
+    location: str = ""
+    arrival: Arrival = Arrival.WHOLE
 
 
 def read_message(receive: Callable[[], bytes], rest: bytes) -> tuple[Message, bytes] | None:
@@ -117,6 +120,7 @@ def written(reply: Reply, now: float, *, close: bool = True) -> bytes:
         ("Server", "pve-api-daemon/3.0"),
         ("Content-Length", str(len(reply.body))),
         *([("Content-Type", reply.content_type)] if reply.content_type else []),
+        *([("Location", reply.location)] if reply.location else []),
         ("Expires", date),
     ]
     lines = [f"HTTP/1.1 {reply.status} {first_line(reply.reason)}", *(f"{name}: {value}" for name, value in headers)]
@@ -163,6 +167,20 @@ def made_up(status: int, reason: str) -> Reply:
         return Reply(status, reason)
     message = {"message": f"{reason}\n"} if status >= _FIRST_ERROR else {}
     return Reply(status, reason, _dumped({"data": None, **message}), JSON)
+
+
+def spoilt(reply: Reply, arrival: Arrival) -> Reply:
+    """Turn an answer into what arrives of it; how it travels is the server's part."""
+    if arrival is Arrival.GARBAGE:
+        return Reply(200, "OK", b"<html><h1>It works!</h1></html>", "text/html")
+    if arrival is Arrival.REDIRECTED:
+        return Reply(302, "Found", b"", location="https://127.0.0.1:1/login")
+    return replace(reply, close=True, arrival=arrival)
+
+
+def refused_in_plain() -> bytes:
+    """Answer a TLS handshake as a server does that speaks HTTP alone."""
+    return b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def moved(message: Message) -> bytes:
