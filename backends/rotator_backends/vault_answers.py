@@ -33,6 +33,7 @@ _NO_ROUTE = re.compile("no handler for route|unsupported path|route entry not fo
 _VERSIONED = re.compile("versioned K/V secrets engine|root of a K/V v2 mount")
 _CONFLICT = "check-and-set parameter did not match"
 _CAS_REQUIRED = "check-and-set parameter required"
+_UPGRADING = "from non-versioned to versioned data"
 _LEADERLESS = (
     "the node is a standby and finds no active node",
     "wait until the cluster has elected one, then run again",
@@ -145,7 +146,7 @@ def _bad_request(call: Call, answer: Answer) -> RotatorError:
         return RefusedError(
             f"{call}: it takes no write without check-and-set", hint="set kv_version: 2, which always sends it"
         )
-    return RefusedError(_quoting(call, answer))
+    return _passing(call, answer) or RefusedError(_quoting(call, answer))
 
 
 def _not_found(call: Call, answer: Answer) -> RotatorError:
@@ -161,12 +162,13 @@ def _not_found(call: Call, answer: Answer) -> RotatorError:
 
 
 def _passing(call: Call, answer: Answer) -> RotatorError | None:
-    """Name the states in which a server takes no request at all: nothing happened, and it will pass."""
+    """Name the states in which a server, or a mount, takes no request at all: nothing happened, and it will pass."""
     what, hint = _state(answer)
     return UnavailableError(f"{call}: {what}", hint=hint) if what else None
 
 
 _STATES = (
+    (BAD_REQUEST, _UPGRADING, "the mount is still being made", "wait a moment, then run again"),
     (_UNAVAILABLE, "sealed", "it is sealed", "unseal it: bao operator unseal, or vault operator unseal"),
     (_UNAVAILABLE, "locked", "the namespace is locked", "unlock it: bao namespace unlock, or vault namespace unlock"),
     (_UNINITIALIZED, "", "it is not initialized", "initialize it: bao operator init, or vault operator init"),
@@ -179,7 +181,7 @@ _STATES = (
     (_UNAVAILABLE, "node is not active", *_LEADERLESS),
     *((status, "", *_NOT_FORWARDING) for status in _REDIRECTS),
 )
-"""By status and a part of what was said: the state in which a server takes no request at all, and what to do."""
+"""By status and a part of what was said: the state in which no request is taken at all, and what to do."""
 
 
 def _state(answer: Answer) -> tuple[str, str]:

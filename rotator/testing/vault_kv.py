@@ -26,6 +26,10 @@ _VERSIONED = (
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. "
     "If using the OpenBao CLI, use 'bao kv {}' for this operation."
 )
+_UPGRADING = (
+    "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will "
+    "resume service shortly."
+)
 _ROOT = "Non-listing operations on the root of a K/V v2 mount are not supported."
 
 
@@ -108,13 +112,17 @@ class Path:
 
 @dataclass
 class VersionTwo:
-    """KV version 2. Everything in it may be changed as one likes."""
+    """KV version 2. Everything in it may be changed as one likes.
+
+    ``is_upgrading``: it is being made out of version 1, as for a moment after each mount, and takes no request yet.
+    """
 
     clock: Callable[[], float]
     paths: dict[str, Path] = field(default_factory=dict)
     max_versions: int = 0
     cas_required: bool = False
     delete_version_after: float = 0
+    is_upgrading: bool = False
     version: int = 2
 
     def exists(self, path: str) -> bool:
@@ -124,6 +132,8 @@ class VersionTwo:
 
     def handle(self, request: VaultRequest, path: str) -> VaultReply:
         """Do what is asked of data, metadata, single versions or the configuration."""
+        if self.is_upgrading:
+            raise VaultRefusalError(400, _UPGRADING)
         kind, _, name = path.partition("/")
         if path == "config":
             return self._config(request)

@@ -152,6 +152,12 @@ def test_every_status_is_told(status: int, said: str) -> None:
             "the namespace is locked",
             "unlock it: bao namespace unlock, or vault namespace unlock",
         ),
+        (
+            Answer(400, said="Waiting for the primary to upgrade from non-versioned to versioned data."),
+            UnavailableError,
+            "the mount is still being made",
+            "wait a moment, then run again",
+        ),
         (Answer(503, said="node is not active"), UnavailableError, LEADERLESS, ELECT),
         (
             Answer(500, said="local node not active but active cluster node not found"),

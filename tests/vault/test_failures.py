@@ -96,6 +96,29 @@ def test_a_node_that_takes_no_requests_says_why(
     assert shown == hint
 
 
+def test_a_mount_that_is_still_being_made_is_waited_for(sim: Simulated) -> None:
+    """Version 2 is made of version 1 after the mount was answered; until then nothing happens, and then it is there."""
+    place = VaultLocation(sim.mount(), "ci")
+    engine: Any = sim.server.core.namespaces[""].mounts[place.mount].engine
+    backend = sim.backend()
+
+    def upgrade_before_writes(request: VaultRequest) -> None:
+        if request.method == "PUT":
+            engine.is_upgrading = True
+
+    sim.server.intercept = upgrade_before_writes
+    what, hint = "the mount is still being made", "wait a moment, then run again"
+    attempts: dict[str, Callable[[], object]] = {
+        "write": lambda: backend.write(place, RECORD, expected=None),
+        "read": lambda: backend.read(place),
+    }
+    for doing, attempt in attempts.items():
+        expected = f"cannot {doing} {place.mount}/ci at {sim.address}: {what}", hint
+        assert failing(attempt, by=UnavailableError) == expected
+    sim.server.intercept, engine.is_upgrading = None, False
+    assert attempts["write"]()
+
+
 @pytest.mark.parametrize("state", ["standby", "performance"])
 def test_a_standby_that_forwards_is_as_good_as_any(sim: Simulated, state: Any) -> None:  # noqa: ANN401 - a literal
     """Its health is a 429 or 473, which is neither a rate limit nor an error."""
