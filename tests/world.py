@@ -119,21 +119,9 @@ class World:
         self.traffic = Traffic([lambda _: self.watch_secrets()])
         self.pve.intercept = self.traffic
         self.randoms = itertools.count(10000)
-        pve = self.pve
-        pve.add_group("rotated")
-        pve.add_user(self.userid, groups=("rotated",))
-        pve.grant("/vms", "PVEVMAdmin", user=self.userid)
-        pve.add_role("TokenRotator", ["User.Modify"])
-        pve.add_role("Granter", ["Permissions.Modify"])
-        pve.add_role("Auditor", ["Sys.Audit"])
-        pve.add_user("rotator@pve")
-        pve.grant("/access/groups/rotated", "TokenRotator", user="rotator@pve")
-        pve.grant("/vms", "Granter", user="rotator@pve")
-        pve.grant("/access", "Auditor", user="rotator@pve")
-        secret = pve.add_token("rotator@pve", "operator", privsep=False)
-        self.operator = Token(TokenId("rotator@pve", "operator"), Secret(secret))
+        self.operator = populate(self.pve, self.userid)
         self.ca = self.folder / "ca.pem"
-        self.ca.write_bytes(pve.ca_pem)
+        self.ca.write_bytes(self.pve.ca_pem)
         self.connections: list[ProxmoxCluster] = []
         self.cluster = self.connect()
 
@@ -423,6 +411,22 @@ def short(name: str) -> str:
     """Leave the random part of a token's name out."""
     parsed = Name.parse(name)
     return f"{parsed.base}-{parsed.serial}" if parsed else name
+
+
+def populate(pve: SimulatedPve, userid: str) -> Token:
+    """Make the user and an operator with the rights that the documentation tells to give; return the operator."""
+    pve.add_group("rotated")
+    pve.add_user(userid, groups=("rotated",))
+    pve.grant("/vms", "PVEVMAdmin", user=userid)
+    pve.add_role("TokenRotator", ["User.Modify"])
+    pve.add_role("Granter", ["Permissions.Modify"])
+    pve.add_role("Auditor", ["Sys.Audit"])
+    pve.add_user("rotator@pve")
+    pve.grant("/access/groups/rotated", "TokenRotator", user="rotator@pve")
+    pve.grant("/vms", "Granter", user="rotator@pve")
+    pve.grant("/access", "Auditor", user="rotator@pve")
+    secret = pve.add_token("rotator@pve", "operator", privsep=False)
+    return Token(TokenId("rotator@pve", "operator"), Secret(secret))
 
 
 @contextmanager

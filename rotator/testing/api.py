@@ -77,6 +77,12 @@ def opened(place: Place, message: Message) -> Envelope:
     return Envelope(request, lambda: _answer(place, who, message.method, path, form, params))
 
 
+def performed(place: Place, who: Caller, verb: str, path: str, params: Mapping[str, Value]) -> object:
+    """Do one call for somebody who was let in, without any HTTP, and return its data. Raises: ``RefusalError``."""
+    method, in_path = _find(verb, path)
+    return method.run(_asked(place, who, method, path, _merged(in_path, params)))
+
+
 def _address(path: str) -> tuple[str, str]:
     path = path.removesuffix("\n")
     if not path.startswith("/api2"):
