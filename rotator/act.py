@@ -26,6 +26,11 @@ PAUSE = 2.0
 """Seconds between the tries. A node that was cut off has caught up some 3 s after it rejoins (measured)."""
 
 
+def always() -> bool:
+    """Begin whatever there is."""
+    return True
+
+
 class LostError(ConflictError):
     """Somebody else published; the world must be observed again."""
 
@@ -40,6 +45,8 @@ class Ports:
     listen: Listener
     draw: Callable[[], str]
     """Draws the random part of a name."""
+    goes_on: Callable[[], bool] = always
+    """Whether another act may begin; what was begun is finished all the same."""
 
 
 @dataclass

@@ -11,7 +11,8 @@
     │   ├── UnauthenticatedError 4  ... because the credential that was shown is not accepted
     │   ├── NotFoundError        4  ... because what was named is not there
     │   └── ConflictError        4  ... because what was expected there has changed
-    └── LockedOutError           5  a record that consumers read does not log in
+    ├── LockedOutError           5  a record that consumers read does not log in
+    └── BugError                 1  something that nobody thought of, in our code or a backend's
 
 The type says whether a repeat can help; ``hint`` is advice for people and never carries a secret.
 """
@@ -89,3 +90,9 @@ class LockedOutError(RotatorError):
     """A record that consumers read does not work."""
 
     exit_code = ExitCode.LOCKED_OUT
+
+
+class BugError(RotatorError):
+    """What an exception of no kind above is turned into where others must go on."""
+
+    exit_code = ExitCode.BUG

@@ -12,23 +12,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rotator.act import Ports
+from rotator.act import Ports, always
 from rotator.backend import Backend
+from rotator.bugs import AGAIN, LIVE, named
 from rotator.clock import Clock
-from rotator.errors import ExitCode, RotatorError, UnavailableError, UnreachableError
+from rotator.errors import BugError, ExitCode, RotatorError, UnavailableError, UnreachableError
 from rotator.events import Listener
 from rotator.model import Credential, Observation, Request, UserState
 from rotator.observe import observe
 from rotator.plan import Plan, decide
 from rotator.policy import judge_at_a_glance
 from rotator.pve import Pve
-from rotator.rotate import CLUSTER_UNREACHABLE, Result, Run, exit_code_of
+from rotator.rotate import CLUSTER_UNREACHABLE, INTERRUPTED, Result, Run, exit_code_of
 
 T = TypeVar("T")
 OPERATOR_UNUSABLE = "operator-unusable"
 """The reason of a result when the operator's record cannot be read, or PVE refuses it."""
+BUG = "bug"
+"""The reason of a result when something came up that nobody thought of."""
 GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.CONFIG, ExitCode.IN_FLIGHT, ExitCode.DONE)
 """Which exit code counts when there are several: the gravest."""
+
+
+def unheeded(_pve: Pve, _users: Mapping[str, UserState]) -> None:
+    """Look at no list."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ class Fleet:
     draw: Callable[[], str]
     parallel: int = 8
     """The most credentials that are worked on at one time."""
+    goes_on: Callable[[], bool] = always
+    """Whether anything more may begin; what was begun is finished all the same."""
+    caught: Callable[[Exception], None] | None = None
+    """Told of each bug that ``rotate`` survives: it ends one credential's run. Without it a bug ends everything."""
+    listed: Callable[[Pve, Mapping[str, UserState]], None] = unheeded
+    """Shown what a cluster's one list call said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,8 @@ class Lane:
             return resting(credential, plan)
         if self.lost:
             return failed(credential, self.lost[0])
-        ports = Ports(self.pve, self.fleet.backends, self.fleet.clock, self.fleet.listen, self.fleet.draw)
+        fleet = self.fleet
+        ports = Ports(self.pve, fleet.backends, fleet.clock, fleet.listen, fleet.draw, fleet.goes_on)
         result = Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
         if result.reason == CLUSTER_UNREACHABLE:
             self.lost.append(UnreachableError(result.message, hint=result.hint))
@@ -121,10 +135,31 @@ def survey(fleet: Fleet, credentials: Sequence[Credential], request: Request | N
 def rotate(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Result]:
     """Rotate what is due or asked for, finish what is unfinished. A failure is a result, never an exception.
 
+    So is a bug, where ``fleet.caught`` is told of it: met at one credential, above all in somebody's backend, it does
+    not take the others and their results with it.
+
     Repeat: finds nothing to do. Crash: each credential is left where it was; the next run goes on.
     """
     wish = request or Request()
-    return in_lanes(fleet, credentials, lambda lane, it: lane.rotate(it, wish), failed)
+    return in_lanes(fleet, credentials, lambda lane, it: rotated(lane, it, wish), failed)
+
+
+def rotated(lane: Lane, credential: Credential, request: Request) -> Result:
+    """Do what is to do for one credential, if anything more may begin, and survive a bug."""
+    if not lane.fleet.goes_on():
+        return not_begun(credential)
+    try:
+        return lane.rotate(credential, request)
+    except Exception as error:  # noqa: BLE001 - it ends this credential's run; its type and place are reported
+        return failed(credential, survived(lane.fleet, error))
+
+
+def survived(fleet: Fleet, error: Exception) -> BugError:
+    """Tell of a bug and make an error of ours of it, to go on with. Raises: the bug, where nobody is to be told."""
+    if fleet.caught is None:
+        raise error
+    fleet.caught(error)
+    return BugError(named(error), hint=AGAIN)
 
 
 def in_lanes(
@@ -162,8 +197,12 @@ def one_lane(
     try:
         pve = fleet.open_cluster(cluster)
         lane = Lane(pve, pve.users(), fleet)
+        fleet.listed(pve, lane.users)
     except RotatorError as error:
         return {credential.name: unreached(credential, error) for credential in credentials}
+    except Exception as error:  # noqa: BLE001 - it ends this lane; its type and place are reported
+        bug = survived(fleet, error)
+        return {credential.name: unreached(credential, bug) for credential in credentials}
     others = [credential for credential in credentials if not credential.is_operator]
     with ThreadPoolExecutor(wide, cluster) as pool:
         done = dict(zip((it.name for it in others), pool.map(lambda it: work(lane, it), others), strict=True))
@@ -185,7 +224,7 @@ def resting(credential: Credential, plan: Plan) -> Result:
 
 
 def failed(credential: Credential, error: RotatorError) -> Result:
-    """Make the result of a credential whose cluster was not reached, or does not let the operator in."""
+    """Make the result of a credential whose cluster was not reached, or does not let the operator in; or of a bug."""
     return Result(
         credential.name,
         credential.cluster,
@@ -193,12 +232,22 @@ def failed(credential: Credential, error: RotatorError) -> Result:
         unreached_for(error),
         error.message,
         hint=error.hint,
-        live="nothing was touched",
+        live=LIVE if isinstance(error, BugError) else "nothing was touched",
+    )
+
+
+def not_begun(credential: Credential) -> Result:
+    """Make the result of a credential whose turn did not come."""
+    message = "not begun: the run was interrupted"
+    return Result(
+        credential.name, credential.cluster, ExitCode.FAILED, INTERRUPTED, message, live="nothing was touched"
     )
 
 
 def unreached_for(error: RotatorError) -> str:
     """Say in a word why a cluster's users could not be listed."""
+    if isinstance(error, BugError):
+        return BUG
     return CLUSTER_UNREACHABLE if isinstance(error, UnavailableError) else OPERATOR_UNUSABLE
 
 

@@ -29,6 +29,8 @@ MOST_ACTS = 20
 
 CLUSTER_UNREACHABLE = "cluster-unreachable"
 """The reason of a result when no endpoint of the cluster answered."""
+INTERRUPTED = "interrupted"
+"""The reason of a result when no more was to be begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Run:
                 self.tell(plan)
                 if not plan.steps:
                     return self.rest(plan.finding)
+                if act and not self.ports.goes_on():
+                    return self.interrupted(plan)
                 act = Act(self.ports, seen, plan, self.request, draw_rotation())
                 if self.succeeds(act) and (finding := self.glance()):
                     return self.rest(finding)
@@ -128,6 +132,11 @@ class Run:
             done=tuple(self.done),
             notes=tuple(self.notes),
         )
+
+    def interrupted(self, plan: Plan) -> Result:
+        """Say what is left when no more is begun; the next run does it."""
+        message = f"interrupted; left to do: {plan.finding.message}"
+        return replace(self.rest(plan.finding), exit_code=ExitCode.FAILED, reason=INTERRUPTED, message=message)
 
     def failure(self, error: RotatorError, act: Act | None) -> Result:
         """Say what failed, what is live now, and what to do."""

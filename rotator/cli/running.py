@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import click
 
-from rotator.cli import bugs
+from rotator import bugs, fleet
 from rotator.cli.output import Report, block
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
 from rotator.errors import ExitCode
 from rotator.events import Event, Outcome, Step
-from rotator.fleet import Fleet, Lane, failed, gravest, in_lanes
+from rotator.fleet import BUG, Fleet, gravest
 from rotator.model import Credential, Request
 from rotator.rotate import Result
-
-INTERRUPTED = "interrupted"
 
 
 class FailedSteps:
@@ -42,10 +40,7 @@ class FailedSteps:
 
 @dataclass(frozen=True)
 class Runner:
-    """Rotates as ``rotator.fleet.rotate`` does, but begins nothing more once it is asked to stop.
-
-    A bug met at one credential, above all in somebody's backend, does not take the others and their results with it.
-    """
+    """Rotates as ``rotator.fleet.rotate`` does, but begins nothing more once it is asked to stop, and survives bugs."""
 
     fleet: Fleet
     stop: Stop
@@ -53,38 +48,23 @@ class Runner:
 
     def rotate(self, credentials: Sequence[Credential], request: Request) -> list[Result]:
         """Do what is to do. A failure is a result, and so is a bug."""
+        stoppable = replace(self.fleet, goes_on=lambda: not self.stop.signal, caught=self.tell)
+        return [self.advised(it) for it in fleet.rotate(stoppable, credentials, request)]
 
-        def work(lane: Lane, credential: Credential) -> Result:
-            if self.stop.signal:
-                return not_begun(credential)
-            try:
-                return lane.rotate(credential, request)
-            except Exception as error:  # noqa: BLE001 - it ends this credential's run; its type and place are reported
-                return self.bug(credential, error)
-
-        return in_lanes(self.fleet, credentials, work, failed)
-
-    def bug(self, credential: Credential, error: Exception) -> Result:
-        """Make the result of a credential at which a bug came up."""
+    def tell(self, error: Exception) -> None:
+        """Tell where a bug came up."""
         if self.verbose:
             say("\n".join(bugs.traced(error)))
-        hint = bugs.REPORT if self.verbose else bugs.AGAIN
-        about = (credential.name, credential.cluster, ExitCode.BUG, "bug", bugs.named(error))
-        return Result(*about, hint=hint, live=bugs.LIVE)
+
+    def advised(self, result: Result) -> Result:
+        """Ask for a report of a bug, if it was told already."""
+        return replace(result, hint=bugs.REPORT) if self.verbose and result.reason == BUG else result
 
 
 def say(text: str) -> None:
     """Write to stderr; that nobody reads there is no reason to stop."""
     with suppress(OSError):
         click.echo(text, err=True)
-
-
-def not_begun(credential: Credential) -> Result:
-    """Make the result of a credential whose turn did not come."""
-    message = "not begun: the run was interrupted"
-    return Result(
-        credential.name, credential.cluster, ExitCode.FAILED, INTERRUPTED, message, live="nothing was touched"
-    )
 
 
 def report(results: Sequence[Result], failures: FailedSteps, stop: Stop) -> Report:
