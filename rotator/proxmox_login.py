@@ -6,13 +6,14 @@ second of them (for the second factor) not even ``cert`` and ``proxies``; a wron
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from rotator.errors import RotatorError, UnauthenticatedError, UnavailableError
 from rotator.model import Secret, Token
@@ -27,6 +28,8 @@ RENEW_AFTER = 3600.0
 """Seconds; PVE's tickets live two hours."""
 
 _PLAIN = re.compile(r"[!-~]+")
+_RECOVERY = re.compile(r"[0-9a-f]{4}(?:-[0-9a-f]{4}){3}")
+_CHALLENGE = re.compile(r"PVE:!tfa!(?P<asked>[^:]*):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class TicketLogin:
-    """Log in as a user with a password and, where PVE asks for it, a one-time code."""
+    """Log in as a user with a password and, where PVE asks for it, a one-time code or a recovery code."""
 
     userid: str
     password: Secret
@@ -171,8 +174,13 @@ class TicketOperator:
             raise UnauthenticatedError(
                 f"PVE asks for a second factor of {self._login.userid}", hint="give a one-time code, or use a token"
             )
-        code = self._login.otp().reveal()
-        return self._post(endpoint, **{"tfa-challenge": given["ticket"], "password": f"totp:{code}"})
+        offered = factors(given["ticket"])
+        if offered and offered.isdisjoint({"totp", "recovery"}):
+            raise UnauthenticatedError(
+                f"the second factor of {self._login.userid} is {' or '.join(sorted(offered))}, which needs a browser",
+                hint="add a one-time password or recovery codes to that user, or log in as another",
+            )
+        return self._post(endpoint, **{"tfa-challenge": given["ticket"], "password": response(self._login.otp())})
 
     def _post(self, endpoint: Endpoint, **form: str) -> Mapping[str, Any]:
         call = Call(self._cluster, str(endpoint), "POST", LOGIN, self._login.userid)
@@ -181,6 +189,22 @@ class TicketOperator:
         if answer.status_code != HTTPStatus.OK:
             raise refusal(call, answer.status_code, "the login was refused", {})  # PVE's words may quote what was sent
         return _ticket(call, answer.content)
+
+
+def response(code: Secret) -> str:
+    """Say to PVE which kind of code it is: recovery codes have a form of their own, blanks in others mean nothing."""
+    bare = "".join(code.reveal().split()).lower()
+    return f"{'recovery' if _RECOVERY.fullmatch(bare) else 'totp'}:{bare}"
+
+
+def factors(challenge: str) -> frozenset[str]:
+    """Read out of a challenge which kinds of second factors the user has; none when it does not say."""
+    found = _CHALLENGE.match(challenge)
+    try:
+        asked = json.loads(unquote(found["asked"])) if found else {}
+    except ValueError:
+        return frozenset()
+    return frozenset(str(kind) for kind, has in asked.items() if has) if isinstance(asked, dict) else frozenset()
 
 
 def _ticket(call: Call, content: Secret) -> Mapping[str, Any]:

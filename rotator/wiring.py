@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PARALLEL = 8
 """The most credentials that are worked on at one time, unless told otherwise."""
 
+LoginSource = Callable[[str], "TicketLogin"]
+"""As whom to work on the cluster of a name, instead of its operator: a person who logs in."""
+
 
 @contextmanager
 def open_fleet(
@@ -37,10 +40,11 @@ def open_fleet(
     parallel: int = PARALLEL,
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
+    login: LoginSource | None = None,
 ) -> Iterator[Fleet]:
     """Make a fleet of the settings, contacting nobody, and let go of all connections at the end."""
     ours = clock or SystemClock()
-    clusters = Clusters(settings, ours, environ)
+    clusters = Clusters(settings, ours, environ, login)
     try:
         yield Fleet(clusters.open, settings.backends, ours, listen, draw_name, parallel)
     finally:
@@ -52,10 +56,13 @@ def open_fleet(
 class Clusters:
     """The clusters of a configuration, each opened when it is first asked for. Used from several threads."""
 
-    def __init__(self, settings: Settings, clock: Clock, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, environ: Mapping[str, str], login: LoginSource | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._environ = environ
+        self._person = login
         self._opened: dict[str, Pve] = {}
         self._locks = {name: threading.Lock() for name in settings.clusters}
 
@@ -81,7 +88,7 @@ class Clusters:
         return ProxmoxCluster(
             cluster.name,
             cluster.endpoints,
-            login=self._login(cluster),
+            login=self._person(cluster.name) if self._person else self._login(cluster),
             trust=trust,
             connect_timeout=cluster.connect_timeout,
             read_timeout=cluster.read_timeout,

@@ -28,6 +28,7 @@ AFTERWARDS = "the record holds a token of ours now: `adopt: true` is not needed 
 @invocation.names(required=True)
 @click.option("--dry-run", is_flag=True, help="Change nothing; show the token and what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@invocation.login()
 @click.pass_obj
 def adopt(asked: Invocation, *, names: Sequence[str], dry_run: bool, yes: bool) -> Report:
     """Take over the tokens that records hold and somebody else made: by hand, by Terraform, in the GUI.

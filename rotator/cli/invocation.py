@@ -6,10 +6,11 @@ A command of ours returns a ``Report``; ``Command`` prints it and ends with its 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +18,15 @@ from typing import Any, TypeVar
 import click
 
 from rotator import config, registry
+from rotator.cli.login import Login
 from rotator.cli.output import INDENT, Report, write
 from rotator.cli.progress import printable, progress
 from rotator.cli.shapes import Fault
-from rotator.cli.stopping import leaving
+from rotator.cli.stopping import handling, leaving
 from rotator.clock import Clock
 from rotator.errors import ConfigError, RotatorError
 from rotator.events import Event, Listener
-from rotator.faults import InvalidConfigError, suggestion
+from rotator.faults import InvalidConfigError, InvalidValueError, suggestion
 from rotator.fleet import Fleet
 from rotator.model import Credential
 from rotator.settings import Settings
@@ -33,6 +35,8 @@ from rotator.wiring import PARALLEL, open_fleet
 CONFIG_VARIABLE = "ROTATE_CONFIG"
 PLACES = ("./rotate.yaml", "~/.config/rotate/rotate.yaml", "/etc/rotate/rotate.yaml")
 MOST_PARALLEL = 64
+LOGIN, PASSWORD_FILE = "login_user", "password_file"
+"""Under which names click hands the options of a login over."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +50,9 @@ class Invocation:
     as_json: bool
     verbose: bool
     clock: Clock | None = None
+    login: Login | None = None
+    """The person as whom to work on the clusters, instead of their operators."""
+    _clusters: set[str] = field(default_factory=set)
 
     @cached_property
     def path(self) -> Path:
@@ -62,22 +69,38 @@ class Invocation:
         known = {credential.name: credential for credential in self.settings.credentials}
         if unknown := next((name for name in names if name not in known), None):
             raise unknown_credential(unknown, self.path, known)
-        return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+        found = [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+        self._clusters.update(credential.cluster for credential in found)
+        return found
 
     @contextmanager
     def fleet(self, *listeners: Listener, parallel: int = PARALLEL) -> Iterator[Fleet]:
         """Open what the work is done with, and show what happens on stderr meanwhile."""
         stream = sys.stderr
         is_terminal = stream.isatty() and not self.verbose
-        with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
-            everybody: tuple[Listener, ...] = (*listeners, show)
+        everybody = list(listeners)
 
-            def listen(event: Event) -> None:
-                for listener in everybody:
-                    listener(event)
+        def listen(event: Event) -> None:
+            for listener in everybody:
+                listener(event)
 
-            with open_fleet(self.settings, listen, parallel=parallel, clock=self.clock) as fleet:
+        ticket = self.login.ticket if self.login else None
+        with open_fleet(self.settings, listen, parallel=parallel, clock=self.clock, login=ticket) as fleet:
+            self._enter(fleet)
+            with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
+                everybody.append(show)
                 yield fleet
+
+    def _enter(self, fleet: Fleet) -> None:
+        """Log in as the person before anything else: later there are threads and a display, and nobody can be asked.
+
+        Meanwhile Ctrl-C means what it always means; what hides what is typed puts the terminal right again.
+        """
+        if self.login is None:
+            return
+        with handling(signal.default_int_handler):
+            for name in sorted(self._clusters):
+                fleet.open_cluster(name).own_permissions()
 
     @contextmanager
     def looking(self, *, parallel: int = PARALLEL) -> Iterator[Fleet]:
@@ -129,10 +152,20 @@ def common_options() -> list[click.Parameter]:
 
 
 def invoked(context: click.Context) -> Invocation:
-    """Take the common options out of the parameters."""
+    """Take the common options out of the parameters. Raises: ``UsageError``."""
     command = " ".join(context.command_path.split()[1:])
     taken = {key: context.params.pop(key) for key in ("config", "as_json", "verbose")}
-    return Invocation(command, clock=context.obj, **taken)
+    given = (context.params.pop(key, None) for key in (LOGIN, PASSWORD_FILE))
+    return Invocation(command, clock=context.obj, login=login_of(*given, as_json=taken["as_json"]), **taken)
+
+
+def login_of(userid: str | None, password_file: str | None, *, as_json: bool) -> Login | None:
+    """Make of the options of a login what it takes. Raises: ``UsageError``."""
+    if userid is None:
+        if password_file is not None:
+            raise click.UsageError("--password-file goes with --login USER@REALM")
+        return None
+    return Login(userid, password_file, may_ask=not as_json)
 
 
 def complaint(error: RotatorError) -> Report:
@@ -181,6 +214,38 @@ def names(*, required: bool = False) -> Callable[[F], F]:
     """Take the names of credentials."""
     metavar = "NAME..." if required else "[NAME]..."
     return click.argument("names", nargs=-1, required=required, metavar=metavar, shell_complete=complete_name)
+
+
+def login() -> Callable[[F], F]:
+    """Take the person as whom to work, for commands that talk to PVE while somebody is there."""
+    who = click.option(
+        "--login",
+        LOGIN,
+        callback=user,
+        metavar="USER@REALM",
+        help="Log in to PVE as a person, with password and second factor, instead of as the operator.",
+    )
+    return lambda function: who(password_file()(function))
+
+
+def password_file() -> Callable[[F], F]:
+    """Take where a person's password is read from when nobody is there to type it."""
+    return click.option(
+        "--password-file",
+        PASSWORD_FILE,
+        metavar="FILE",
+        help="Its first line is the password, its second the one-time or recovery code if PVE asks. -: stdin.",
+    )
+
+
+def user(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Read a user as the configuration has it. Raises: ``BadParameter``."""
+    from rotator.config_values import parse_userid  # noqa: PLC0415 - few calls have it
+
+    try:
+        return None if text is None else parse_userid(text)
+    except InvalidValueError as error:
+        raise click.BadParameter(f"{error.message}; {error.advice}") from None
 
 
 def parallel() -> Callable[[F], F]:

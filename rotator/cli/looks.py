@@ -26,6 +26,7 @@ QUIET = frozenset({Reason.UP_TO_DATE, Reason.PAUSED})
 @click.command(cls=Command)
 @invocation.names()
 @invocation.parallel()
+@invocation.login()
 @click.pass_obj
 def plan(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
     """Say what `rotate due` would do, step by step, and why.
@@ -40,6 +41,7 @@ def plan(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
 @click.command(cls=Command)
 @invocation.names()
 @invocation.parallel()
+@invocation.login()
 @click.pass_obj
 def status(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
     """Say how credentials stand: their tokens, ages, what is due, what is retiring.
@@ -129,6 +131,7 @@ def remark(it: Stands) -> str:
 @click.command(cls=Command)
 @invocation.names()
 @invocation.parallel()
+@invocation.login()
 @click.pass_obj
 def verify(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
     """Read every destination and log in everywhere with exactly what is there.

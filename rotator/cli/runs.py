@@ -38,6 +38,7 @@ dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; print wh
 @click.option("--wait", is_flag=True, help="Stay until the old tokens' overlap has passed, and revoke them.")
 @dry_run
 @invocation.parallel()
+@invocation.login()
 @click.option("--yes", is_flag=True, help="Needed for --all --compromised.")
 @click.pass_obj
 def now(
@@ -74,6 +75,7 @@ def now(
 @invocation.names()
 @dry_run
 @invocation.parallel()
+@invocation.login()
 @click.pass_obj
 def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, parallel: int) -> Report:
     """Rotate what is due, and finish what is unfinished.
