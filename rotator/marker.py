@@ -62,7 +62,7 @@ class Marker:
         if not found or (found.start() and comment[found.start() - 1] != " "):
             return None
         try:
-            issued = datetime.strptime(found["issued"], _TIME).replace(tzinfo=UTC)
+            issued = datetime.fromisoformat(found["issued"])
         except ValueError:  # the 31st of February
             return None
         published = found["published"] is not None
