@@ -14,7 +14,7 @@ from rotator.pve import Pve
 from rotator.testing.pve import SimulatedPve
 from tests.explore.direct import DirectPve
 from tests.explore.world import World
-from tests.world import TurnedClock, populate, world
+from tests.world import TurnedClock, populate, short, world
 
 T = TypeVar("T")
 
@@ -142,4 +142,4 @@ def test_a_rotation_asks_the_fast_world_for_what_it_asks_the_real_one(tmp_path: 
         real.run(real.due())
         over_tls = [f"{call.method} {call.path}" for call in real.pve.calls]
         assert [label for label in asked if "json" not in label] == over_tls
-        assert list(real.standing()) == list(fast.standing(fast.credential()))
+        assert list(real.standing()) == [short(name) for name in fast.standing(fast.credential())]

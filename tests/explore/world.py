@@ -24,7 +24,7 @@ from rotator.testing.state import State, User
 from rotator.testing.state import Token as PveToken
 from tests.contract.memory import MemoryBackend
 from tests.explore.direct import DirectPve, Guard, at_once
-from tests.world import EVERY, OVERLAP, TurnedClock, populate, short
+from tests.world import EVERY, OVERLAP, TurnedClock, populate
 
 MINUTE = timedelta(minutes=1)
 KIND = "memory"
@@ -334,11 +334,12 @@ class World:
         return self.state.users[credential.userid]
 
     def standing(self, credential: Credential) -> dict[str, str]:
-        """Tell how the tokens of our owner stand, by their names without the random part."""
+        """Tell how the tokens with a credential's marker stand, by their names."""
         return {
-            short(name): "marked" if marker.published else "unmarked"
+            name: "marked" if marker.published else "unmarked"
             for name, token in self.user(credential).tokens.items()
-            if (marker := Marker.parse(token.comment)) and marker.owner == credential.owner
+            if (marker := Marker.parse(token.comment))
+            and (marker.owner, marker.credential) == (credential.owner, credential.name)
         }
 
 

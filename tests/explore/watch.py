@@ -1,0 +1,230 @@
+"""What must hold at every moment (I1, I2, I4, I5, I6), looked at after each single call; and what must come of it (I3).
+
+The consumers of all kinds are there at once. A fresh one reads the record anew each time that it logs in. Stale ones
+read it at any moment and not again for the overlap: so each record that was ever there must log in until the overlap
+has passed since it was there last. One that reads every overlap is among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from rotator.marker import Name
+from rotator.model import Credential, Strategy
+from rotator.testing import access
+from rotator.testing.state import State
+from rotator.testing.state import Token as PveToken
+from tests.explore.direct import Guard, at_once
+from tests.explore.world import MINUTE, World
+
+T = TypeVar("T")
+Shown = tuple[str, str]
+"""What a consumer shows: token id and secret."""
+
+SLACK = 2.0
+"""Seconds: ends are whole ones, and PVE's clock is known to one."""
+
+
+@dataclass
+class Watch:
+    """Looks at one credential's records and tokens. ``violations`` says what was seen going wrong, each thing once."""
+
+    world: World
+    credential: Credential
+    overlap: timedelta | None = None
+    """What consumers may rely on, if some rotator is configured to leave them less than the credential says."""
+    foreign: Mapping[str, PveToken] = field(default_factory=dict)
+    """Tokens of the same user that are nobody's business, as they must stay."""
+    violations: list[str] = field(default_factory=list)
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin with what is there."""
+        self._rely = (self.credential.overlap if self.overlap is None else self.overlap).total_seconds()
+        self._longest = self.credential.overlap.total_seconds()
+        self._wanted = dict(self._privileges())
+        self._notes = {name: foreign_keys(self._content(name)) for name in self._places}
+        self._seen: object = None
+        self._read: dict[Shown, float] = {}
+        self._ends: dict[str, int] = {}
+        self._excused: set[Shown] = set()
+        self._serial = 0
+        self.look("the beginning")
+
+    @property
+    def _is_pinned(self) -> bool:
+        """Whether an old secret dies when a new one is made, so that only the end of a run can be looked at."""
+        return self.credential.strategy is Strategy.REGENERATE
+
+    @property
+    def _places(self) -> list[str]:
+        return [it.location for it in self.credential.destinations]
+
+    def _content(self, name: str) -> dict[str, str]:
+        return self.world.read(name)
+
+    def _privileges(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """Tell what the published token must be able to do: what is declared, or else what the first one may."""
+        state, userid = self.world.state, self.credential.userid
+        for grant in self.credential.grants or ():
+            theirs = access.permissions(state, userid, grant.path)
+            yield grant.path, state.roles[grant.role] & theirs.keys()
+        if self.credential.grants is None and (now := token_in(self._content(self._places[0]))):
+            yield from ((path, frozenset(held)) for path, held in access.effective(state, now[0]).items())
+
+    def guard(self, inner: Guard = at_once) -> Guard:
+        """Look after each call, whatever came of it."""
+
+        def looking(label: str, call: Callable[[], T], /) -> T:
+            try:
+                return inner(label, call)
+            finally:
+                self.look(label)
+
+        return looking
+
+    def look(self, where: str) -> None:
+        """Look now. Where nothing has changed since the last look, it would see the same."""
+        self.looks += 1
+        world = self.world
+        seen = (id(world.state), world.clock.seconds, *(id(world.store.records.get(it)) for it in self._places))
+        if seen != self._seen:
+            self._seen = seen
+            now, state = world.pve.now(), world.state
+            self._see_records(state, now, where)
+            self._see_readers(now, where)
+            self._see_ends(state, now, where)
+            self._see_foreigners(state, where)
+
+    def blame(self, what: str, where: str) -> None:
+        """Note a violation, unless the same was noted before."""
+        if not any(it.startswith(what) for it in self.violations):
+            self.violations.append(f"{what} (at: {where})")
+
+    def _see_records(self, state: State, now: float, where: str) -> None:
+        contents = [self._content(name) for name in self._places]
+        for place, content in zip(self._places, contents, strict=True):
+            if (held := token_in(content)) is not None:
+                self._read[held] = now
+            if foreign_keys(content) != self._notes[place]:
+                self.blame(f"I6: foreign keys of {place} are {sorted(foreign_keys(content))}", where)
+        if (published := token_in(contents[0])) is not None:
+            self._see_published(state, published, where)
+
+    def _see_published(self, state: State, published: Shown, where: str) -> None:
+        token = published[0]
+        if published not in self._excused and not self._is_pinned:
+            if not self.world.pve.accepts(*published):
+                self.blame(f"I1: {token} is published and refused", where)
+            elif any(missing(state, token, path, wanted) for path, wanted in self._wanted.items()):
+                self.blame(f"I1: {token} is published and lacks permissions", where)
+        name = Name.parse(token.rpartition("!")[2])
+        serial = name.serial if name else 0
+        if serial < self._serial:
+            self.blame(f"I4: {token} was published after serial {self._serial}", where)
+        self._serial = serial
+
+    def _see_readers(self, now: float, where: str) -> None:
+        for shown_there, last in self._read.items():
+            if now > last + self._rely or shown_there in self._excused or self._is_pinned:
+                continue
+            if not self.world.pve.accepts(*shown_there):
+                self.blame(f"I2: {shown_there[0]}, read {timedelta(seconds=now - last)} ago, is refused", where)
+
+    def _see_ends(self, state: State, now: float, where: str) -> None:
+        current = {token.rpartition("!")[2] for token, _ in self._read}
+        for name, token in state.users[self.credential.userid].tokens.items():
+            before = self._ends.get(name, 0)
+            if before and not 0 < token.expire <= before:
+                self.blame(f"I5: the end of {name} was put off", where)
+            if token.expire > now + self._longest + SLACK and token.expire != before and not self.credential.lifetime:
+                self.blame(
+                    f"I5: {name} ends later than the overlap allows{'' if name in current else ', unread'}", where
+                )
+            self._ends[name] = token.expire
+
+    def _see_foreigners(self, state: State, where: str) -> None:
+        tokens = state.users[self.credential.userid].tokens
+        for name, token in self.foreign.items():
+            if tokens.get(name) != token:
+                self.blame(
+                    f"I6: {name}, which is nobody's business, was {'changed' if name in tokens else 'deleted'}", where
+                )
+
+    def outside(self, action: Callable[[], object]) -> None:
+        """Let somebody else do something. What it breaks is no fault of ours; what we make of it is.
+
+        Tokens that it ends or deletes need not log in, nor does what it puts back into a record while that has an end.
+        """
+        before = {name: token_in(self._content(name)) for name in self._places}
+        tokens = self.world.state.users[self.credential.userid].tokens
+        action()
+        after = self.world.state.users[self.credential.userid].tokens
+        touched = {f"{self.credential.userid}!{name}" for name in tokens if after.get(name) != tokens[name]}
+        self._excused |= {it for it in self._read if it[0] in touched}
+        for name in self._places:
+            self._notes[name] = foreign_keys(self._content(name))
+            now = token_in(self._content(name))
+            if now is not None and now != before[name]:
+                self._excuse(now, is_primary=name == self._places[0])
+        self.look("somebody else")
+
+    def _excuse(self, put: Shown, *, is_primary: bool) -> None:
+        token = self.world.pve.token(put[0])
+        if token is None or token["expire"]:
+            self._excused.add(put)
+        if is_primary:
+            name = Name.parse(put[0].rpartition("!")[2])
+            self._serial = name.serial if name else 0
+
+
+def comes_to_rest(watch: Watch) -> list[str]:
+    """Run on past every deadline; one marked token must be left, and then nothing is to do. Says what is wrong (I3)."""
+    world, credential = watch.world, watch.credential
+    for pause in (timedelta(), credential.in_flight, credential.overlap, MINUTE):
+        world.clock.pass_by(pause + timedelta(seconds=5))
+        watch.look("time passes")
+        world.run(credential, guard=watch.guard())
+    before = world.moment()
+    result = world.run(credential, guard=watch.guard())
+    wrong = []
+    if (result.reason, int(result.exit_code), result.done) != ("up-to-date", 0, ()):
+        wrong.append(f"I3: no rest: {result.reason}, {result.done}: {result.message}")
+    if before.state is not world.state or before.records != world.store.records:
+        wrong.append("I3: a run that found nothing to do has done something")
+    return wrong + list(unrestful(watch))
+
+
+def unrestful(watch: Watch) -> Iterator[str]:
+    """Say what keeps a world from being at rest: another token than the current one, or a record without it."""
+    world, credential = watch.world, watch.credential
+    standing = world.standing(credential)
+    if list(standing.values()) != ["marked"]:
+        yield f"I3: these are left: {standing}"
+    contents = [world.read(it.location) for it in credential.destinations]
+    if len({token_in(content) for content in contents}) != 1:
+        yield "I3: the destinations hold different tokens"
+    published = token_in(contents[0])
+    if published is None or not world.pve.accepts(*published):
+        yield "I3: what is published does not log in"
+    elif not credential.lifetime and (world.pve.token(published[0]) or {}).get("expire"):
+        yield f"I3: {published[0]} is current and has an end"
+
+
+def missing(state: State, token: str, path: str, wanted: frozenset[str]) -> bool:
+    """Say whether a token lacks something on a path."""
+    return not wanted <= access.permissions(state, token, path).keys()
+
+
+def token_in(content: Mapping[str, str]) -> Shown | None:
+    """Tell what a consumer that read this would show."""
+    token = content.get("token_id"), content.get("token_secret")
+    return (token[0], token[1]) if token[0] and token[1] else None
+
+
+def foreign_keys(content: Mapping[str, str]) -> dict[str, str]:
+    """Tell what a record holds that is not ours."""
+    return {key: value for key, value in content.items() if key not in {"token_id", "token_secret"}}
