@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from rotator.advice.book import cause
 from rotator.errors import (
     ConflictError,
     NotFoundError,
@@ -30,11 +31,12 @@ _IN_THE_WAY = re.compile(r"got lock (?:request )?timeout|no quorum|cfs-lock")
 _UNDERSTOOD = re.compile(r"failed: 400 Parameter verification failed|does not look like a valid")
 _PRIVILEGE = re.compile(r"\((?P<path>/[^,()]*), (?P<privileges>[^()]+)\)")
 _TOKENS_OF = re.compile(r"/access/users/[^/]+(?:/token|$)")
+_UNKNOWN = "it may have taken effect, or may still do so: look before repeating; more: rotate explain 596"
 _EXISTS_HINT = "nothing was changed; the existing token is somebody else's until it is looked at"
 _TRY_LATER = {
     HTTPStatus.REQUEST_TIMEOUT.value: "a proxy in between did not wait for the request",
     HTTPStatus.TOO_MANY_REQUESTS.value: "a proxy in between asks to try later",
-    595: "pveproxy cannot reach its daemon on that node: systemctl status pvedaemon",
+    595: "pveproxy cannot reach its daemon on that node: systemctl status pvedaemon; more: rotate explain 595",
 }
 """Statuses that say that nothing happened; 595 is pveproxy's for a daemon that refuses connections (measured)."""
 
@@ -113,7 +115,7 @@ def refusal(call: Call, status: int, said: str, errors: Mapping[str, str]) -> Ro
 def silence(call: Call, message: str) -> RotatorError:
     """Say what is known when something answered, but not PVE's daemon as it should: 596, a proxy, garbage."""
     if call.changing:
-        return OutcomeUnknownError(message, hint="it may have taken effect, or may still do so: look before repeating")
+        return OutcomeUnknownError(message, hint=_UNKNOWN)
     return UnavailableError(message, hint="does PVE's API answer there, and is the node well?")
 
 
@@ -125,7 +127,8 @@ def _refused(call: Call, status: int, message: str, errors: Mapping[str, str]) -
     if _EXISTS.search(errors.get("tokenid", "")):
         return ConflictError(message, hint=_EXISTS_HINT)
     if "not defined in schema" in errors.get("regenerate", ""):
-        return RefusedError(message, hint="regenerate needs pve-access-control 9.1.0 (May 2026): update the nodes")
+        hint = "regenerate needs pve-access-control 9.1.0 (May 2026): update the nodes"
+        return RefusedError(message, hint=f"{hint}; more: rotate explain regenerate-unknown")
     return RefusedError(message)
 
 
@@ -135,16 +138,15 @@ def _died(call: Call, message: str, said: str) -> RotatorError:
     if _ABSENT.search(said):
         return NotFoundError(message)
     if _IN_THE_WAY.search(said):
-        return UnavailableError(message, hint=_lock_or_quorum(said))
+        return UnavailableError(message, hint=_lock_or_quorum(call, said))
     if _UNDERSTOOD.search(said):
         return RefusedError(message)
     return silence(call, message)
 
 
-def _lock_or_quorum(said: str) -> str:
-    if "no quorum" in said:
-        return "that node is cut off from the cluster's majority; pvecm status"
-    return "somebody else holds the cluster's lock on the user database; one left behind is broken after 120 s"
+def _lock_or_quorum(call: Call, said: str) -> str:
+    found = cause("no-quorum" if "no quorum" in said else "lock-held", endpoint=call.endpoint)
+    return f"{found.what}: {found.consequence}; {found.commands[0]}; more: rotate explain {found.code}"
 
 
 def _not_accepted(call: Call) -> str:
@@ -153,16 +155,21 @@ def _not_accepted(call: Call) -> str:
             f"PVE does not say which it is: the password or the code, the realm of {call.who} (pam or pve?), or that "
             "the user is disabled or has expired; the node's syslog does"
         )
-    return f"PVE does not accept {call.who}: secret, expiry, or a disabled user; the node's syslog tells which"
+    return (
+        f"PVE does not accept {call.who}: secret, expiry, or a disabled user; `rotate doctor` asks which, "
+        "`rotate explain 401` lists all causes"
+    )
 
 
 def _missing_privilege(call: Call, said: str) -> str:
     if named := _PRIVILEGE.search(said):
         wanted = " or ".join(named["privileges"].split("|"))
-        return f"{call.who} needs {wanted} on {named['path']}; if it is privilege-separated, its user does too"
+        needs = f"{call.who} needs {wanted} on {named['path']}; if it is privilege-separated, its user does too"
+        return f"{needs}; more: rotate explain 403"
     if _TOKENS_OF.match(call.path):
         return (
             f"{call.who} needs User.Modify on /access/groups/<g>, and that user must be a member of g; if it is "
-            "privilege-separated, its user needs it too; an unknown user is answered in the same way"
+            "privilege-separated, its user needs it too; an unknown user is answered in the same way; more: rotate "
+            "explain operator-cannot-manage"
         )
-    return f"{call.who} lacks a privilege that PVE does not name"
+    return f"{call.who} lacks a privilege that PVE does not name; more: rotate explain 403"

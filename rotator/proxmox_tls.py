@@ -14,13 +14,14 @@ import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+HTTPS = "PVE's API is HTTPS on port 8006"
 _HEX_SHA256 = re.compile(r"[0-9A-F]{64}")
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 _TOO_OLD = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"})
@@ -143,19 +144,27 @@ def look(host: str, port: int, timeout: float) -> str:
         return ""
 
 
-def explain(error: ssl.SSLError, host: str, port: int, timeout: float) -> tuple[str, str]:
+class Obstacle(NamedTuple):
+    """Why no connection came about: a code of ``rotator.advice``, what failed, and what to do."""
+
+    code: str
+    what: str
+    hint: str
+
+
+def explain(error: ssl.SSLError, host: str, port: int, timeout: float) -> Obstacle:
     """Turn a failed handshake into what failed and what to do; looks once more for the fingerprint to show."""
     if isinstance(error, UntrustedError):
-        return "its certificate is not the pinned one", _changed(error.seen)
+        return Obstacle("certificate-changed", "its certificate is not the pinned one", _changed(error.seen))
     if isinstance(error, ssl.SSLCertVerificationError):
-        why = getattr(error, "verify_message", "it does not verify")
-        return f"its certificate is not trusted: {why}", _changed(look(host, port, timeout))
+        why = f"its certificate is not trusted: {getattr(error, 'verify_message', 'it does not verify')}"
+        return Obstacle("certificate-untrusted", why, _changed(look(host, port, timeout)))
     reason = getattr(error, "reason", None)  # only OpenSSL's own errors have one
     if reason in _NOT_TLS:
-        return "what listens there does not speak TLS", "PVE's API is HTTPS on port 8006"
+        return Obstacle("wrong-port", "what listens there does not speak TLS", HTTPS)
     if reason in _TOO_OLD:
-        return "it speaks no TLS newer than 1.1", "at least TLS 1.2 is needed"
-    return f"the TLS handshake failed: {reason or 'connection closed'}", "PVE's API is HTTPS on port 8006"
+        return Obstacle("wrong-port", "it speaks no TLS newer than 1.1", "at least TLS 1.2 is needed")
+    return Obstacle("wrong-port", f"the TLS handshake failed: {reason or 'connection closed'}", HTTPS)
 
 
 def _changed(seen: str) -> str:

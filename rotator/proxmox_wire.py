@@ -21,7 +21,7 @@ from typing import Any
 from rotator.errors import ConfigError, RotatorError, UnavailableError
 from rotator.model import Secret
 from rotator.proxmox_answer import Call, silence
-from rotator.proxmox_tls import TlsTrust, explain
+from rotator.proxmox_tls import HTTPS, Obstacle, TlsTrust, explain
 
 DEFAULT_PORT = 8006
 FOREIGN = (OSError, http.client.HTTPException)
@@ -35,7 +35,14 @@ _LOOK_AT_NETWORK = "is the node up, and does a firewall let us through to its po
 
 
 class NotConnectedError(UnavailableError):
-    """No connection came about: nothing was sent, so that a change may go to another endpoint."""
+    """No connection came about: nothing was sent, so that a change may go to another endpoint.
+
+    ``code`` is what ``rotate explain`` knows the cause by.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "no-answer") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class NotAnsweredError(UnavailableError):
@@ -147,21 +154,22 @@ class Endpoint:
 
     def unreached(self, error: Exception) -> NotConnectedError:
         """Name the reason why no connection came about."""
-        what, hint = self._why(error)
-        return NotConnectedError(f"cannot connect to {self}: {what}", hint=hint)
+        code, what, hint = self._why(error)
+        return NotConnectedError(f"cannot connect to {self}: {what}", hint=hint, code=code)
 
-    def _why(self, error: Exception) -> tuple[str, str]:
+    def _why(self, error: Exception) -> Obstacle:
         if isinstance(error, ssl.SSLError):
             return explain(error, self.host, self.port, self._connect_timeout)
         if isinstance(error, (socket.gaierror, UnicodeError)):
-            return "the name does not resolve", "check the endpoint's host name, and DNS"
+            return Obstacle("name-unresolved", "the name does not resolve", "check the endpoint's host name, and DNS")
         if isinstance(error, ConnectionRefusedError):
-            return "connection refused", "does pveproxy run there? PVE's API listens on port 8006"
+            hint = "does pveproxy run there? PVE's API listens on port 8006"
+            return Obstacle("connection-refused", "connection refused", hint)
         if isinstance(error, TimeoutError):
-            return f"no answer within {self._connect_timeout:g} s", _LOOK_AT_NETWORK
+            return Obstacle("no-answer", f"no answer within {self._connect_timeout:g} s", _LOOK_AT_NETWORK)
         if isinstance(error, ConnectionError):
-            return "it closed the connection during the TLS handshake", "PVE's API is HTTPS on port 8006"
-        return getattr(error, "strerror", None) or type(error).__name__, _LOOK_AT_NETWORK
+            return Obstacle("wrong-port", "it closed the connection during the TLS handshake", HTTPS)
+        return Obstacle("no-answer", getattr(error, "strerror", None) or type(error).__name__, _LOOK_AT_NETWORK)
 
     def broken(self, error: Exception, call: Call) -> RotatorError:
         """Name what is known when a request was sent and its answer did not come whole."""

@@ -231,6 +231,37 @@ class Script(Shape):
     script: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy(Shape):
+    """A cause as ``explain`` tells it: what is wrong, how it is told apart, what follows, what mends it.
+
+    ``commands`` are typed on a node of PVE as root unless they begin with ``rotate``; words in capitals stand for what
+    is meant. ``web`` is the way through PVE's web interface, "" where that has none.
+    """
+
+    code: str
+    what: str
+    tell: str
+    consequence: str
+    commands: tuple[str, ...]
+    web: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained(Shape):
+    """What ``explain`` says of one word: a status, a reason, an exit code (``kind``), or a cause that doctor names.
+
+    ``causes`` stand likeliest first.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    do: str
+    notes: tuple[str, ...]
+    causes: tuple[Remedy, ...]
+
+
 SHAPES: dict[str, type[Shape]] = {
     "now": Ran,
     "due": Ran,
@@ -240,6 +271,7 @@ SHAPES: dict[str, type[Shape]] = {
     "status": Stands,
     "verify": Verified,
     "adopt": Adopted,
+    "explain": Explained,
     "pause": Flagged,
     "resume": Flagged,
     "config check": Checked,

@@ -1,0 +1,135 @@
+"""What PVE's status codes mean, in the words that were measured on PVE 9.2."""
+
+from __future__ import annotations
+
+from rotator.advice.cause import Page
+
+_LOOK = "rotate doctor"
+
+STATUSES = (
+    Page(
+        "301",
+        "status",
+        "Moved Permanently: plain HTTP was spoken to PVE's TLS port",
+        "write https:// in the address, and change the secret if it was sent along",
+        ("plain-http",),
+    ),
+    Page(
+        "400",
+        "status",
+        "PVE understood the call and not a parameter of it; `errors` in the body names each",
+        "read the names in the message; nothing happened",
+        ("regenerate-unknown", "acl-path-missing"),
+        (
+            "`tokenid: Token already exists.`: somebody made that very id meanwhile; `rotate` takes another name",
+            "`regenerate: property is not defined in schema`: this PVE is too old for `strategy: regenerate`",
+            "`tokenid: value does not match the regex pattern`: at least two characters, the first one a letter",
+            "`Cannot add role ... requires 'Permissions.Modify' or superset of privileges`: see operator-cannot-grant",
+        ),
+    ),
+    Page(
+        "401",
+        "status",
+        "PVE does not know who is calling. It says the same for every reason, 3 s late, with an empty body; only the "
+        "node's log tells them apart, and `rotate doctor`, which asks from the operator's side",
+        f"{_LOOK} NAME, or, for a consumer's own header: {_LOOK} --header FILE --url URL",
+        (
+            "secret-wrong",
+            "token-gone",
+            "token-expired",
+            "user-disabled",
+            "user-expired",
+            "realm-wrong",
+            "user-gone",
+            "colon-for-equals",
+            "token-id-incomplete",
+            "header-spaced",
+            "header-quoted",
+            "scheme-wrong",
+            "secret-misshapen",
+            "nothing-shown",
+            "ticket-expired",
+            "ticket-refused",
+            "csrf-missing",
+            "cookie-beside-token",
+            "password-wrong",
+            "node-lag",
+            "no-quorum",
+            "operator-refused",
+        ),
+        (
+            "`Authentication failed!`: a credential was shown and is not accepted",
+            "`No ticket`: no credential was seen at all",
+            "`Permission denied - invalid csrf token`: a ticket changes something without its CSRF token",
+            "`authentication failure`, with a body: a login at /access/ticket was refused",
+            "a token needs no CSRF token; GET /version proves its secret, and nothing else",
+        ),
+    ),
+    Page(
+        "403",
+        "status",
+        "PVE knows who is calling, and that may not do this. It mostly names what is missing: `(/vms/100, VM.Audit)`",
+        f"{_LOOK} NAME; `pveum user token permissions USER@REALM NAME` on a node shows what is effective",
+        (
+            "privsep-without-acl",
+            "user-lacks-role",
+            "acl-path-elsewhere",
+            "role-too-small",
+            "acl-path-missing",
+            "ticket-needed",
+            "operator-cannot-manage",
+            "operator-cannot-grant",
+            "operator-cannot-see-acl",
+        ),
+        (
+            "a missing CSRF token is 401 on PVE 9, not 403",
+            "an unknown user is 403 too, even for an Administrator",
+            "a privilege-separated token has what both it and its user have",
+            "a token is never its own user: without User.Modify it cannot even list its user's tokens",
+            "a token without any permission still gets 200 for /version, /nodes and empty lists",
+        ),
+    ),
+    Page(
+        "500",
+        "status",
+        "PVE's daemon died of this call; the message says why, and most of the time it is not about the server at all",
+        "read the message",
+        ("token-gone", "no-quorum", "lock-held", "realm-wrong"),
+        (
+            "`no such token 'x' for user 'u'`: it does not exist (PVE has no 404)",
+            "`cfs-lock 'file-user_cfg' error: no quorum!`: that node is cut off; nothing happened",
+            "`got lock request timeout`: somebody else was writing; nothing happened",
+            "`... failed: 400 Parameter verification failed.`: a parameter that was found bad inside the lock",
+            "`no such file`: the address lacks /api2/json",
+            "user.cfg beyond 1 MiB: every write fails; delete tokens that nobody needs",
+        ),
+    ),
+    Page(
+        "501",
+        "status",
+        "PVE has no such path or method, or does not take this kind of body",
+        "is the path complete and in lower case, and is what answers a PVE that knows this call?",
+        ("wrong-port",),
+        ("HEAD, OPTIONS, PATCH, chunked bodies, a body with GET or DELETE, and more than 512 kB are 501 too",),
+    ),
+    Page(
+        "506",
+        "status",
+        "the body is of a kind that PVE does not read",
+        "send application/x-www-form-urlencoded or application/json",
+    ),
+    Page(
+        "595",
+        "status",
+        "pveproxy answers, and its daemon (or the other node) does not: nothing happened",
+        "try again; it is safe",
+        ("daemon-down", "no-answer"),
+    ),
+    Page(
+        "596",
+        "status",
+        "pveproxy gave up on its daemon after 30 s: what was asked may have happened, or may still happen",
+        "look before repeating; `rotate` does: an unanswered token is deleted when it shows",
+        ("daemon-slow", "lock-held"),
+    ),
+)
