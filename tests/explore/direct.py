@@ -61,7 +61,7 @@ class DirectPve:
         self._operator: Token | None = None
         self._guard = guard
         self._clock = PveClock(monotonic)
-        self._told = (0.0, 0.0)
+        self._told = (0.0, 0.0, 0.0)
         self._sees_acl = False
 
     # one request
@@ -86,8 +86,8 @@ class DirectPve:
             raise refusal(call, error.status, sentence(error.text, ""), error.errors) from None
 
     def _see_time(self, node: SimulatedNode, sent: float) -> None:
-        seen = (node.now(), self._clock.monotonic())
-        if seen != self._told or sent != seen[1]:
+        seen = (node.now(), self._clock.monotonic(), sent)
+        if seen != self._told:  # the same again tells nothing more
             self._clock.saw(formatdate(seen[0], usegmt=True), sent=sent)
             self._told = seen
 
