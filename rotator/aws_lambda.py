@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 from rotator import registry
 from rotator.act import Ports
-from rotator.aws_lambda_settings import CLUSTER, FunctionSettings, credential, function_settings
+from rotator.aws_lambda_settings import FunctionSettings, credential, function_settings
 from rotator.aws_rotation import CURRENT, LAST, PENDING, STEPS, Described, Rotation, StagedSecret
 from rotator.backend import Backend
 from rotator.clock import Clock, SystemClock
@@ -105,9 +105,9 @@ def cluster(settings: FunctionSettings, backend: StagingBackend, clock: Clock) -
     """Make the cluster, whose operator is read anew whenever it is needed. Raises: ``ConfigError``."""
     operator = Destination(BACKEND, *backend.locate({"secret_id": settings.operator}))
     return ProxmoxCluster(
-        CLUSTER,
+        settings.cluster,
         settings.endpoints,
-        login=lambda: read_operator(CLUSTER, operator, {BACKEND: backend}),
+        login=lambda: read_operator(settings.cluster, operator, {BACKEND: backend}),
         trust=TlsTrust(settings.ca_file, settings.fingerprint),
         monotonic=clock.monotonic,
     )
@@ -122,10 +122,7 @@ def advance(call: Call, settings: FunctionSettings, environ: Mapping[str, str], 
     if seen is None:
         raise NotFoundError("there is no such secret")
     is_over = is_current(call, seen)
-    stored = secret.stored()
-    wanted = credential(
-        settings, environ, stored.fields if stored else {}, Destination(BACKEND, location, label), seen.name
-    )
+    wanted = credential(settings, environ, secret.stored(), Destination(BACKEND, location, label), seen.name)
     rotation = Rotation(secret, wanted, ports, call.version, call.rotation_token)
     if not is_over:
         STEPS[call.step](rotation)

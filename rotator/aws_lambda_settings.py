@@ -6,13 +6,16 @@ whoever may write a secret must not be able to lead the function elsewhere.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from rotator.config_fields import shaped, site_at
 from rotator.config_values import (
     parse_acl_path,
     parse_base,
@@ -26,13 +29,17 @@ from rotator.config_values import (
 from rotator.durations import LONGEST, parse_duration, parse_positive_duration
 from rotator.errors import ConfigError
 from rotator.faults import InvalidValueError
-from rotator.model import Credential, Destination, Grant, Secret, TokenId
+from rotator.model import Credential, Destination, Grant, Secret, Stored, UnusableRecordError
+from rotator.presets import parse_preset
+from rotator.shape import Shape
+from rotator.template import Template
 
 _Value = TypeVar("_Value")
 
 CLUSTER = "pve"
-"""What the function calls its one cluster."""
+"""What the function calls its one cluster unless told otherwise."""
 OVERLAP = timedelta(hours=24)
+_SETTING = "rotate_"
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -46,6 +53,7 @@ class FunctionSettings:
     users: tuple[str, ...]
     """Whose tokens may be rotated."""
     owner: str
+    cluster: str = CLUSTER
     ca_file: Path | None = None
     fingerprint: str = ""
     adopt: bool = False
@@ -61,7 +69,7 @@ class Words:
 
     def find(self, key: str) -> tuple[str, str]:
         """Return where a key stands and its text, "" where it stands nowhere."""
-        variable, name = f"ROTATE_{key.upper()}", f"rotate_{key}"
+        variable, name = f"ROTATE_{key.upper()}", f"{_SETTING}{key}"
         if self.environ.get(variable) or name not in self.fields:
             return variable, self.environ.get(variable, "").strip()
         return f"the secret's {name}", self.fields[name].reveal().strip()
@@ -74,8 +82,12 @@ class Words:
         try:
             return parse(text)
         except InvalidValueError as error:
-            self.faults.append(f"{where}: {error.message}; {error.advice}")
+            self.blame(where, error)
             return otherwise
+
+    def blame(self, where: str, error: InvalidValueError) -> None:
+        """Note a fault."""
+        self.faults.append("; ".join(filter(None, (f"{where}: {error.message}", error.advice))))
 
     def require(self, key: str, parse: Callable[[str], _Value], otherwise: _Value) -> _Value:
         """Read one value that must be there."""
@@ -99,6 +111,7 @@ def function_settings(environ: Mapping[str, str], arn: str) -> FunctionSettings:
         operator=words.require("operator_secret", str, ""),
         users=words.require("users", _each(parse_userid), ()),
         owner=words.take("owner", parse_name, _owner(arn)),
+        cluster=words.take("cluster", parse_name, CLUSTER),
         ca_file=words.take("ca_file", _path, None),
         fingerprint=words.take("fingerprint", parse_fingerprint, ""),
         adopt=words.take("adopt", _truth, otherwise=False),
@@ -112,21 +125,22 @@ def function_settings(environ: Mapping[str, str], arn: str) -> FunctionSettings:
 def credential(
     settings: FunctionSettings,
     environ: Mapping[str, str],
-    fields: Mapping[str, Secret],
+    stored: Stored | None,
     destination: Destination,
     name: str,
 ) -> Credential:
     """Make the credential that a secret of that name is about. Raises: ``ConfigError``, a line for each fault."""
-    words = Words(environ, fields)
+    words = Words(environ, stored.fields if stored else {})
+    shape = _shape(words, settings)
     made = Credential(
         name=name,
-        cluster=CLUSTER,
+        cluster=settings.cluster,
         owner=settings.owner,
-        userid=_user(words, settings, fields),
+        userid=_user(words, settings, _holder(shape, stored)),
         base=words.take("base", parse_base, "") or _base(words, name),
         every=LONGEST,  # AWS says when
         overlap=words.take("overlap", parse_duration, OVERLAP),
-        destinations=(destination,),
+        destinations=(replace(destination, shape=shape),),
         lifetime=words.take("lifetime", parse_positive_duration, None),
         privsep=words.take("privsep", _truth, otherwise=True),
         grants=words.take("grants", _grants, None),
@@ -138,9 +152,9 @@ def credential(
     return made
 
 
-def _user(words: Words, settings: FunctionSettings, fields: Mapping[str, Secret]) -> str:
+def _user(words: Words, settings: FunctionSettings, holder: str) -> str:
     """Choose among the users that may be rotated: the one that is named, that of the token there, or the only one."""
-    named = words.find("user")[1] or _holder(fields)
+    named = words.find("user")[1] or holder
     if not named and len(settings.users) == 1:
         return settings.users[0]
     if named not in settings.users:
@@ -152,11 +166,27 @@ def _user(words: Words, settings: FunctionSettings, fields: Mapping[str, Secret]
     return named
 
 
-def _holder(fields: Mapping[str, Secret]) -> str:
-    try:
-        return TokenId.parse(fields["token_id"].reveal()).userid
-    except (KeyError, ValueError):
-        return ""
+def _holder(shape: Shape, stored: Stored | None) -> str:
+    """Tell whose token is there, "" where there is none or it cannot be read."""
+    with suppress(UnusableRecordError):
+        token = shape.read(stored)
+        return token.id.userid if token else ""
+    return ""
+
+
+def _shape(words: Words, settings: FunctionSettings) -> Shape:
+    """Read how the secret shows a token to its consumer; its faults are noted."""
+    site = site_at(settings.cluster, settings.endpoints[0])
+    fields: Mapping[str, str] = words.take("fields", _fields, {})
+    shape, faults = shaped(
+        site,
+        preset=words.take("preset", parse_preset, ""),
+        fields=fields,
+        canonical=words.take("canonical", _truth, None),
+    )
+    for (key, *_), error in faults:
+        words.blame(words.find(str(key))[0], error)
+    return shape
 
 
 def _owner(arn: str) -> str:
@@ -202,3 +232,25 @@ def _grant(text: str) -> Grant:
     if not equals or (colon and flag != "no-propagate"):
         raise InvalidValueError("not a grant", "write /path=Role, or /path=Role:no-propagate, separated by commas")
     return Grant(parse_acl_path(path.strip()), parse_role(role.strip()), propagate=not colon)
+
+
+def _fields(text: str) -> Mapping[str, str]:
+    """Read an object of JSON, key to text with variables."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not found or not all(key and isinstance(it, str) for key, it in found.items()):
+        raise InvalidValueError("not an object of JSON with texts", 'write {"KEY": "a text with {token}"}')
+    for key, template in found.items():
+        _check_field(key, template)
+    return found
+
+
+def _check_field(key: str, template: str) -> None:
+    if key.startswith(_SETTING):
+        raise InvalidValueError(f"the key {key} would be a setting of the function", "call it something else")
+    try:
+        Template.parse(template)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{key}: {error.message}", error.advice) from None

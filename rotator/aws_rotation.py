@@ -28,8 +28,6 @@ from rotator.model import (
     Token,
     TokenId,
     UnusableRecordError,
-    fields_of,
-    token_of,
 )
 from rotator.observe import is_accepted, observe
 from rotator.plan import Plan, decide, end_of, steps_for
@@ -181,7 +179,8 @@ class Rotation:
     def _put(self, act: Act) -> None:
         over = self.secret.held()
         try:
-            twice(lambda: self._put_once(act.current, over))
+            fields = act.shown(act.current, self.credential.primary)
+            twice(lambda: self._put_once(fields, over))
         except OutcomeUnknownError:
             raise  # it may be there, so the token stays; a repeat finds out
         except ConflictError:
@@ -192,8 +191,8 @@ class Rotation:
             act.abandon()
             raise
 
-    def _put_once(self, token: Token, over: object) -> None:
-        self.secret.put(self.version, fields_of(token), over=over, rotation_token=self.rotation_token)
+    def _put_once(self, fields: Mapping[str, Secret], over: object) -> None:
+        self.secret.put(self.version, fields, over=over, rotation_token=self.rotation_token)
 
     def _promote(self, act: Act) -> None:
         before = act.view.record
@@ -265,7 +264,7 @@ class Rotation:
 
     def _pending(self) -> Token | None:
         try:
-            return token_of(self.secret.stored(self.version))
+            return self.credential.primary.shape.read(self.secret.stored(self.version))
         except UnusableRecordError as error:
             raise RefusedError(f"version {self.version} holds something that is no token: {error}") from None
 

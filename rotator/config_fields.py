@@ -23,9 +23,12 @@ _MEANT = {TOKEN_ID_KEY: "{token_id}", TOKEN_SECRET_KEY: "{secret}"}
 
 def site_of(name: str, cluster: ClusterPart) -> Site:
     """Tell how consumers reach a cluster: by the first of its endpoints."""
-    endpoint = cluster.endpoints[0]
+    return site_at(name, cluster.endpoints[0], skips=cluster.tls.unsafe_skip_verification)
+
+
+def site_at(name: str, endpoint: str, *, skips: bool = False) -> Site:
+    """Tell how consumers reach a cluster of that name; ``skips``: they check no certificate."""
     host, _, port = endpoint.rpartition(":")
-    skips = cluster.tls.unsafe_skip_verification
     return (
         ("cluster", name),
         ("host", host),
@@ -39,13 +42,20 @@ def site_of(name: str, cluster: ClusterPart) -> Site:
 
 def shape_of(place: PlacePart, site: Site) -> tuple[Shape, list[Fault]]:
     """Make the shape of a destination, and tell what is wrong with it."""
-    texts = {**(PRESETS[place.preset].fields if place.preset else {}), **(place.fields or {})}
+    return shaped(site, preset=place.preset, fields=place.fields, canonical=place.canonical)
+
+
+def shaped(
+    site: Site, *, preset: str | None, fields: Mapping[str, str] | None, canonical: bool | None
+) -> tuple[Shape, list[Fault]]:
+    """Make a shape of what is said of it, and tell what is wrong with it."""
+    texts = {**(PRESETS[preset].fields if preset else {}), **(fields or {})}
     shape = Shape(tuple((key, Template.parse(text)) for key, text in texts.items()), site if texts else ())
     if not texts:
-        return CANONICAL, [_unreadable("no fields show the token")] if place.canonical is False else []
-    if place.canonical is False and not shape.is_invertible:
+        return CANONICAL, [_unreadable("no fields show the token")] if canonical is False else []
+    if canonical is False and not shape.is_invertible:
         return shape, [_unreadable("the token cannot be read back out of these fields")]
-    is_canonical = place.canonical or not shape.is_invertible
+    is_canonical = canonical or not shape.is_invertible
     shape = Shape(shape.fields, shape.constants, is_canonical)
     return shape, list(_clashes(texts)) if is_canonical else []
 
