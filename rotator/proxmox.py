@@ -44,8 +44,9 @@ from rotator.proxmox_clock import PveClock
 from rotator.proxmox_failover import Endpoints
 from rotator.proxmox_login import API, FORM, Login, Shown, TicketLogin, TicketOperator, TokenOperator, shown
 from rotator.proxmox_tls import TlsTrust
+from rotator.proxmox_visit import greet
 from rotator.proxmox_wire import Answer, Endpoint, NotConnectedError, Request
-from rotator.pve import Consumer, OperatorSource
+from rotator.pve import Consumer, Entry, Greeting, OperatorSource
 
 __all__ = ["ProxmoxCluster", "TicketLogin", "TlsTrust"]
 
@@ -54,6 +55,9 @@ logging.getLogger("proxmoxer.core").addFilter(lambda _record: False)
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=35)
 """Longer than the 30 s after which pveproxy gives up on its daemon: an answer is better than none."""
+
+NOBODYS = "x"
+"""Not the id of any token: they have two characters at least (measured)."""
 
 
 class _Session:
@@ -165,7 +169,7 @@ class _TokenView:
 
 
 class ProxmoxCluster:
-    """A cluster as its operator sees it; implements ``rotator.pve.Pve``.
+    """A cluster as its operator sees it; implements ``rotator.pve.Inspected``.
 
     ``endpoints`` are ``host``, ``host:port`` or ``[IPv6]:port``, port 8006 unless given. Nothing is contacted and no
     operator is read before the first call. Threads share it: a connection belongs to one call at a time, and nothing
@@ -219,9 +223,8 @@ class ProxmoxCluster:
 
     def token_on(self, endpoint: str, token: TokenId) -> TokenState | None:
         """Ask one endpoint for one token."""
-        self._login.ready()
         try:
-            found = self._operate(self._endpoints.at(endpoint), "get", *_path(token))
+            found = self._read_on(endpoint, *_path(token))
         except NotFoundError:
             return None
         with self._api.understood("a token"):
@@ -277,6 +280,50 @@ class ProxmoxCluster:
         """Look through another token."""
         return _TokenView(self._api, token)
 
+    def greet(self, endpoint: str) -> Greeting:
+        """Look who answers there."""
+        return greet(self._endpoints.at(endpoint), self.name)
+
+    def users_on(self, endpoint: str) -> dict[str, UserState]:
+        """List users as one endpoint knows them."""
+        found = self._read_on(endpoint, "access", "users", full=1)
+        with self._api.understood("the list of users"):
+            return {row["userid"]: rows.user(row) for row in found}
+
+    def quorum_on(self, endpoint: str) -> bool | None:
+        """Ask one endpoint for its quorum."""
+        try:
+            found = self._read_on(endpoint, "cluster", "status")
+        except RefusedError:
+            return None
+        with self._api.understood("the state of the cluster"):
+            return rows.is_quorate(found)
+
+    def acl(self) -> tuple[Entry, ...]:
+        """List the entries that the operator sees."""
+        found = self._read("access", "acl")
+        with self._api.understood("the access control list"):
+            return tuple(sorted(rows.entry(row) for row in found))
+
+    def nodes(self) -> tuple[str, ...]:
+        """List the nodes."""
+        found = self._read("nodes")
+        with self._api.understood("the list of nodes"):
+            return tuple(sorted(row["node"] for row in found))
+
+    def knows_regenerate(self, userid: str) -> bool:
+        """Ask for something that no PVE does: an id of one letter is refused, and so is a parameter it does not know.
+
+        Both stand in one 400 (measured), so that nothing can happen, whoever holds which token.
+        """
+        try:
+            self._change("put", "access", "users", userid, "token", NOBODYS, regenerate=1)
+        except RefusedError as refused:
+            if isinstance(refused, UnauthenticatedError) or "tokenid:" not in refused.message:
+                raise
+            return "regenerate:" not in refused.message
+        return True
+
     def switch(self, token: Token) -> None:
         """Be this operator; a later 401 still asks the source, where there is one."""
         again = (lambda: token) if isinstance(self._source, TicketLogin) else self._source
@@ -290,6 +337,10 @@ class ProxmoxCluster:
     def _read(self, *path: str, **params: object) -> Any:  # noqa: ANN401 - JSON
         self._login.ready()
         return self._endpoints.first(lambda endpoint: self._operate(endpoint, "get", *path, **params), UnavailableError)
+
+    def _read_on(self, endpoint: str, *path: str, **params: object) -> Any:  # noqa: ANN401 - JSON
+        self._login.ready()
+        return self._operate(self._endpoints.at(endpoint), "get", *path, **params)
 
     def _change(self, method: str, *path: str, **data: object) -> Any:  # noqa: ANN401 - JSON
         with self._writing:

@@ -36,9 +36,22 @@ _EXISTS_HINT = "nothing was changed; the existing token is somebody else's until
 _TRY_LATER = {
     HTTPStatus.REQUEST_TIMEOUT.value: "a proxy in between did not wait for the request",
     HTTPStatus.TOO_MANY_REQUESTS.value: "a proxy in between asks to try later",
-    595: "pveproxy cannot reach its daemon on that node: systemctl status pvedaemon; more: rotate explain 595",
 }
-"""Statuses that say that nothing happened; 595 is pveproxy's for a daemon that refuses connections (measured)."""
+"""Statuses that say that nothing happened."""
+_DAEMON_HINT = "pveproxy cannot reach its daemon on that node: systemctl status pvedaemon; more: rotate explain 595"
+"""595 is pveproxy's for a daemon that refuses connections: nothing happened (measured)."""
+_UNWELL = "does PVE's API answer there, and is the node well?"
+
+
+class UnwellError(UnavailableError):
+    """PVE answered, and could not do it: nothing happened. ``code`` is what ``rotate explain`` knows the cause by."""
+
+    def __init__(self, message: str, *, hint: str, code: str) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+_DAEMON_DOWN, _DAEMON_SLOW = 595, 596
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,14 @@ def refusal(call: Call, status: int, said: str, errors: Mapping[str, str]) -> Ro
         return UnavailableError(message, hint=_TRY_LATER[status])
     if status == HTTPStatus.NOT_IMPLEMENTED or status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _refused(call, status, message, errors)
+    return _not_done(call, status, message)
+
+
+def _not_done(call: Call, status: int, message: str) -> RotatorError:
+    if status == _DAEMON_DOWN:
+        return UnwellError(message, hint=_DAEMON_HINT, code="daemon-down")
+    if status == _DAEMON_SLOW and not call.changing:
+        return UnwellError(message, hint=_UNWELL, code="daemon-slow")
     return silence(call, message)
 
 
@@ -116,7 +137,7 @@ def silence(call: Call, message: str) -> RotatorError:
     """Say what is known when something answered, but not PVE's daemon as it should: 596, a proxy, garbage."""
     if call.changing:
         return OutcomeUnknownError(message, hint=_UNKNOWN)
-    return UnavailableError(message, hint="does PVE's API answer there, and is the node well?")
+    return UnavailableError(message, hint=_UNWELL)
 
 
 def _refused(call: Call, status: int, message: str, errors: Mapping[str, str]) -> RotatorError:
@@ -138,15 +159,16 @@ def _died(call: Call, message: str, said: str) -> RotatorError:
     if _ABSENT.search(said):
         return NotFoundError(message)
     if _IN_THE_WAY.search(said):
-        return UnavailableError(message, hint=_lock_or_quorum(call, said))
+        return _in_the_way(call, message, said)
     if _UNDERSTOOD.search(said):
         return RefusedError(message)
     return silence(call, message)
 
 
-def _lock_or_quorum(call: Call, said: str) -> str:
+def _in_the_way(call: Call, message: str, said: str) -> UnwellError:
     found = cause("no-quorum" if "no quorum" in said else "lock-held", endpoint=call.endpoint)
-    return f"{found.what}: {found.consequence}; {found.commands[0]}; more: rotate explain {found.code}"
+    hint = f"{found.what}: {found.consequence}; {found.commands[0]}; more: rotate explain {found.code}"
+    return UnwellError(message, hint=hint, code=found.code)
 
 
 def _not_accepted(call: Call) -> str:

@@ -6,11 +6,12 @@ PVE gives numbers on reads and echoes what was sent as strings; both are taken. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rotator.model import Grant, Permissions, TokenId, TokenState, UserState
+from rotator.pve import Entry
 
 MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -43,6 +44,17 @@ def token(token_id: TokenId, row: Row) -> TokenState:
 def grant(row: Row) -> Grant:
     """Read an entry of ``GET /access/acl``."""
     return Grant(row["path"], row["roleid"], propagate=bool(int(row.get("propagate", 1))))
+
+
+def entry(row: Row) -> Entry:
+    """Read an entry of ``GET /access/acl`` with whom it is for."""
+    found = grant(row)
+    return Entry(found.path, row["type"], row["ugid"], found.role, propagate=found.propagate)
+
+
+def is_quorate(found: Iterable[Row]) -> bool:
+    """Read ``GET /cluster/status``; a node that is in no cluster has no such row, and is its own majority."""
+    return all(bool(int(row["quorate"])) for row in found if row["type"] == "cluster")
 
 
 def permissions(paths: Mapping[str, Mapping[str, Any]]) -> Permissions:

@@ -11,10 +11,38 @@ happened), ``OutcomeUnknownError`` (only from a changing call), ``RefusedError``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from rotator.model import Grant, Permissions, Secret, Token, TokenId, TokenState, UserState
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What an endpoint says to somebody who shows no credential (``GET /access/domains``, open to all; measured).
+
+    ``code`` is "" when PVE's API answered, else what ``rotator.advice`` knows the cause by, and ``message`` says more.
+    """
+
+    realms: tuple[str, ...] = ()
+    told: datetime | None = None
+    """The ``Date`` of the answer."""
+    code: str = ""
+    message: str = ""
+    fingerprint: str = ""
+    """Of the certificate that was seen, where it was not accepted."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One entry of the whole access control list; ``kind`` is ``user``, ``group`` or ``token``."""
+
+    path: str
+    kind: str
+    holder: str
+    role: str
+    propagate: bool = True
 
 
 class Consumer(Protocol):
@@ -124,6 +152,37 @@ class Pve(Protocol):
 
     def close(self) -> None:
         """Let go of connections. Repeat: nothing happens."""
+        ...
+
+
+class Inspected(Pve, Protocol):
+    """A cluster that can be looked into more closely than a rotation needs: what ``rotate doctor`` asks."""
+
+    def greet(self, endpoint: str) -> Greeting:
+        """Look who answers there, showing no credential. What goes wrong is a value, not an error."""
+        ...
+
+    def users_on(self, endpoint: str) -> dict[str, UserState]:
+        """List the users as one endpoint knows them; see ``users``."""
+        ...
+
+    def quorum_on(self, endpoint: str) -> bool | None:
+        """Ask one endpoint whether it belongs to the majority; None without ``Sys.Audit`` on ``/``."""
+        ...
+
+    def acl(self) -> tuple[Entry, ...]:
+        """List the access control list as far as the operator sees it: PVE leaves entries out silently (measured)."""
+        ...
+
+    def nodes(self) -> tuple[str, ...]:
+        """List the names of the cluster's nodes; everybody who logs in may."""
+        ...
+
+    def knows_regenerate(self, userid: str) -> bool:
+        """Find out whether this PVE can replace a secret in place, changing nothing.
+
+        Raises: ``RefusedError`` when the operator may not manage that user's tokens.
+        """
         ...
 
 

@@ -105,9 +105,9 @@ class SimulatedPve:
         self._clock = clock
         self._late: list[Callable[[], Reply]] = []
         self._lock = Lock()
-        authority = trustme.CA()
-        leaf = authority.issue_cert(*_HOSTS)
-        self.ca_pem: bytes = authority.cert_pem.bytes()
+        self._authority = trustme.CA()
+        leaf = self._authority.issue_cert(*_HOSTS)
+        self.ca_pem: bytes = self._authority.cert_pem.bytes()
         self.fingerprint = _fingerprint(leaf)
         self._tls = {Front.ITSELF: _context(leaf), Front.STRANGER: _context(trustme.CA().issue_cert(*_HOSTS))}
         self.nodes = [SimulatedNode(self, number) for number in range(nodes)]
@@ -148,6 +148,12 @@ class SimulatedPve:
         except (OSError, OverflowError):
             self.close()
             raise
+
+    def renew_certificate(self) -> None:
+        """Show another certificate of the same authority from now on, as after its renewal."""
+        leaf = self._authority.issue_cert(*_HOSTS)
+        leaf.configure_cert(self._tls[Front.ITSELF])
+        self.fingerprint = _fingerprint(leaf)
 
     def close(self) -> None:
         """Stop serving; no thread is left. Repeat: nothing happens."""
@@ -304,7 +310,7 @@ class SimulatedPve:
         return NodeServer(
             lambda message: self.handled(node, message),
             self._tls,
-            now=self.now,
+            now=node.now,
             refuse=self.refuse,
             keep_alive=lambda: self.keep_alive,
         )
@@ -319,6 +325,8 @@ class SimulatedNode:
     def __init__(self, pve: SimulatedPve, number: int) -> None:
         self.name = f"pve{number + 1}"
         self.number = number
+        self.clock_offset = 0.0
+        """How far its clock is ahead of the cluster's, in seconds."""
         self._pve = pve
         self._address = ("", 0)
         self._server: NodeServer | None = None
@@ -405,8 +413,8 @@ class SimulatedNode:
         return self._pve.tickets
 
     def now(self) -> float:
-        """Tell PVE's time."""
-        return self._pve.now()
+        """Tell this node's time."""
+        return self._pve.now() + self.clock_offset
 
     def view(self) -> State:
         """Return the state that this node knows."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
+from email.utils import parsedate_to_datetime
+
 from rotator.testing.pve import SimulatedPve
 from tests.sim.world import NOW, World, shown
 
@@ -126,3 +130,22 @@ def test_a_clock_that_goes_back_hides_nothing() -> None:
     pve.add_user("u@pve")
     times.append(1.0)
     assert pve.cluster.view(1).users.keys() >= {"root@pam"}
+
+
+def test_a_node_has_a_clock_of_its_own(trio: World) -> None:
+    """Its `Date`, and what it takes for expired, go by it; the others do not notice."""
+    trio.pve.nodes[1].clock_offset = 90.0
+    ending = trio.token("svc@pve", expire=int(NOW) + 60)
+    dates = [trio.ask("GET", "/access/domains", node=node).headers["Date"] for node in range(3)]
+    assert [parsedate_to_datetime(date).timestamp() - int(NOW) for date in dates] == [0, 90, 0]
+    assert statuses(trio, ending) == [200, 401, 200]
+
+
+def test_a_renewed_certificate_has_another_fingerprint_and_the_same_authority(world: World) -> None:
+    """Who trusts the authority notices nothing; who has pinned the old one does."""
+    before = world.pve.fingerprint
+    world.pve.renew_certificate()
+    assert world.ask("GET", "/access/domains").status_code == 200
+    host, _, port = world.pve.nodes[0].endpoint.rpartition(":")
+    seen = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+    assert hashlib.sha256(seen).digest().hex(":").upper() == world.pve.fingerprint != before
