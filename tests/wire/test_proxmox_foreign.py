@@ -80,7 +80,7 @@ def test_every_status_has_a_translation(status: int, call: Call) -> None:
     assert isinstance(error, RotatorError)
     assert not (isinstance(error, OutcomeUnknownError) and call is READ)
     if call is CHANGE and status >= 500:
-        certain = {501: "RefusedError", 595: "UnavailableError"}
+        certain = {501: "RefusedError", 595: "UnwellError"}
         assert type(error).__name__ == certain.get(status, "OutcomeUnknownError")
 
 
