@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ExitCode, OutcomeUnknownError, RefusedError, UnavailableError
-from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Secret, Stored
+from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Request, Secret, Stored
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import After, Altered, Before, Operation, Stale, nth
 from tests.world import World, comes_to_rest
@@ -178,6 +178,34 @@ def test_a_publisher_that_was_overtaken_leaves_everything_to_the_other(w: World)
 def mirrored(w: World) -> Credential:
     """Make a credential with a mirror whose token is due."""
     return w.due(destinations=(w.place("ci.json"), w.place("mirror.json")))
+
+
+def overtaking(w: World, ci: Credential, request: Request) -> Altered:
+    """Let somebody else rotate between the moment at which what was published is read back, and the login with it."""
+
+    def overtake(stored: Stored | None) -> Stored | None:
+        w.run(ci, request)
+        return stored
+
+    return Altered(nth(Operation.READ, 2), overtake)
+
+
+def test_a_publisher_whose_token_was_revoked_before_it_logged_in_says_that_nothing_is_wrong(w: World) -> None:
+    """Its own token is refused because somebody has published another one since, as after a compromise."""
+    ci = w.due()
+    w.spoil(overtaking(w, ci, Request(forced=True, compromised=True)))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.DONE, "up-to-date", "ci-3")
+    assert w.standing() == {"ci-3": "marked"}
+
+
+def test_who_was_asked_for_one_rotation_and_overtaken_after_it_does_not_make_another(w: World) -> None:
+    """Its own was published; that somebody has published since is no reason for a third one."""
+    ci = w.settled()
+    w.spoil(overtaking(w, ci, Request(forced=True)))
+    result = w.run(ci, forced=True)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.DONE, "up-to-date", "ci-3")
+    assert comes_to_rest(w, ci) == "ci-3"
 
 
 def test_a_mirror_follows_the_primary(w: World) -> None:
