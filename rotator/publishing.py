@@ -14,7 +14,7 @@ from rotator.backend import Announces
 from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.model import Destination, Held, Token, Unread, Version
-from rotator.observe import is_accepted, read, takes
+from rotator.observe import is_accepted, read
 
 
 def publish(act: Act) -> None:
@@ -79,22 +79,15 @@ def confirm(act: Act) -> None:
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
         held = read_back(act, primary, is_written=act.is_published)
         expected = held.token == act.current or act.view.is_pinned
-        accepted = is_taken(act, held.token) if held.token and expected else False
+        accepted = is_accepted(held.token, act.ports.pve) if held.token and expected else False
         if accepted and held.token != act.current:
             raise LostError(f"{primary.label} holds another secret, which works")
+        if accepted is None:
+            raise UnavailableError(f"no endpoint of cluster {act.ports.pve.name} answers to what {primary.label} holds")
         if not accepted:
             put_back(act, held)
     if act.credential.is_operator:
         act.ports.pve.switch(act.current)
-
-
-def is_taken(act: Act, token: Token) -> bool:
-    """Say whether PVE takes what the primary holds. Raises: ``UnavailableError``."""
-    try:
-        return takes(act.ports.pve, token)
-    except UnavailableError as error:
-        message = f"what {act.credential.primary.label} holds is not tried: {error}"
-        raise UnavailableError(message, hint=error.hint) from error
 
 
 def read_back(act: Act, destination: Destination, *, is_written: bool = True) -> Held:
@@ -150,15 +143,14 @@ def is_newer(act: Act, token: Token) -> bool:
 def put_back(act: Act, held: Held) -> None:
     """Publish the predecessor again after the store gave back something that does not work. Always raises.
 
-    Only what PVE takes is put back: where it refuses the predecessor too, the record is not what is wrong. Nothing is
-    retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is marked as
-    published, because it was: a later run retires it, and does not take it for an orphan.
+    Nothing is retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is
+    marked as published, because it was: a later run retires it, and does not take it for an orphan.
     """
     label, old = act.credential.primary.label, act.view.record
     problem = f"{label} was written with {act.current.id} and gives back something that does not log in"
     can_be_put_back = old and act.new and old.id != act.new.id and act.view.current
-    if not (old and can_be_put_back and is_accepted(old, act.ports.pve)):
-        raise LockedOutError(problem, hint="look at what is stored there, and at PVE; the next run looks again")
+    if not (old and can_be_put_back and not act.view.current_is_dead):
+        raise LockedOutError(problem, hint="look at what is stored there; the next run issues a new token")
     with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
         try:
             act.ports.backends[act.credential.primary.backend].write(
