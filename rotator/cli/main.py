@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 import rotator
+from rotator.cli.memory import keep_private
 from rotator.errors import ExitCode, RotatorError
 
 INTERRUPTED = 130
@@ -145,7 +146,8 @@ def rotate() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line."""
+    """Run the command line, in a process whose memory is nobody's business."""
+    keep_private()
     rotate.main()
 
 

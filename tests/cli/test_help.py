@@ -83,6 +83,7 @@ def test_help_loads_no_library_but_click(lab: Lab) -> None:
     assert {name for name in loaded if name.startswith("rotator.")} == {
         "rotator.cli",
         "rotator.cli.main",
+        "rotator.cli.memory",
         "rotator.errors",
     }
 
