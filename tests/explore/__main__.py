@@ -1,4 +1,4 @@
-"""``python -m tests.explore crash|race|fault|all``: look for a way to break the promise; exit with 1 when there is one.
+"""``python -m tests.explore crash|race|fault|kill|all``: look for a way to break the promise; 1 when there is one.
 
 Each part is a module ``<part>_command`` of this folder with a click command named ``command``, which is imported when
 it is called, and returns the rows of what it covered (``tests.explore.report.Row``).
@@ -16,7 +16,7 @@ import click
 
 from tests.explore.report import Row, spelled, table, told, total
 
-PARTS = ("crash", "race", "fault")
+PARTS = ("crash", "race", "fault", "kill")
 
 
 class Parts(click.Group):
