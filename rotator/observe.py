@@ -12,6 +12,7 @@ from rotator.model import (
     Destination,
     Held,
     Observation,
+    Stored,
     Token,
     Unread,
     UnusableRecordError,
@@ -46,6 +47,11 @@ def read(destination: Destination, backends: Mapping[str, Backend]) -> Held | Un
         stored = backends[destination.backend].read(destination.location)
     except RotatorError as error:
         return Unread(f"{destination.label}: {error}", error.hint)
+    return understood(destination, stored)
+
+
+def understood(destination: Destination, stored: Stored | None) -> Held | Unread:
+    """Put what a destination was found to hold into the protocol's terms."""
     version = stored.version if stored else None
     try:
         token = destination.shape.read(stored)
