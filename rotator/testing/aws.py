@@ -7,7 +7,8 @@
         aws.intercept = lambda call: Refuse("ThrottlingException") if call.action.endswith(":PutSecretValue") else None
 
 One request is handled at a time, because moto looks and acts in two steps; what else moto does otherwise than AWS is
-in ``aws_moto``. Only tests import this module: it needs moto, which the product does not depend on.
+in ``aws_moto``. moto's applications are asked directly: its dispatcher lists moto's folder for each request, which is
+half of the time. Only tests import this module: it needs moto, which the product does not depend on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
@@ -85,6 +86,13 @@ class Garbage:
 Fault = Refuse | HangUp | Silence | Garbage
 
 
+class _Handler(MotoRequestHandler):
+    """Writes no log of requests: ``SimulatedAws.calls`` is one."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
 class SimulatedAws:
     """One endpoint for Secrets Manager and STS. ``intercept`` and ``policy`` may be assigned at any time."""
 
@@ -93,10 +101,11 @@ class SimulatedAws:
         self.intercept: Callable[[Call], Fault | None] | None = None
         self.policy: Iterable[Statement] | None = None
         """What the caller may do; None: everything."""
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._secrets = create_backend_app("secretsmanager")
+        self._sts = create_backend_app("sts")
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=MotoRequestHandler)
+        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -134,7 +143,7 @@ class SimulatedAws:
     def _answered(self, environ: WSGIEnvironment, body: bytes, call: Call) -> _Reply:
         with self._lock:
             if not call.action.startswith("secretsmanager:"):
-                return _Reply.of(self._moto, _with_body(environ, body))
+                return _Reply.of(self._sts, _with_body(environ, body))
             operation = call.action.partition(":")[2]
             denied = self._denied(environ, call, operation)
             outcome = denied or perform(operation, call.wish, self._asker(environ))
@@ -144,7 +153,7 @@ class SimulatedAws:
         def ask(operation: str, wish: Mapping[str, Any]) -> Outcome:
             inner = _with_body(environ, json.dumps(wish).encode())
             inner["HTTP_X_AMZ_TARGET"] = _TARGET + operation
-            reply = _Reply.of(self._moto, inner)
+            reply = _Reply.of(self._secrets, inner)
             return Outcome(reply.status, json.loads(reply.body or b"{}"))
 
         return ask

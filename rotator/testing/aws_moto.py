@@ -42,6 +42,8 @@ def error(code: str, message: str, status: int = HTTPStatus.BAD_REQUEST) -> Outc
 
 def perform(operation: str, wish: Mapping[str, Any], ask: Ask) -> Outcome:
     """Do what AWS would do."""
+    if read := _READS.get(operation):
+        return read(wish, ask)
     secret = _described(wish, ask)
     if secret.get("DeletedDate") and operation in (*_CHANGES, "CreateSecret"):
         return _deleted(operation)
@@ -65,13 +67,13 @@ def _deleted(operation: str) -> Outcome:
     return error("InvalidRequestException", message)
 
 
-def _get(wish: Mapping[str, Any], _secret: Mapping[str, Any], ask: Ask) -> Outcome:
+def _get(wish: Mapping[str, Any], ask: Ask) -> Outcome:
     """Give the current version unless another is asked for; moto forgets which one that is when labels are moved."""
     asked = {"VersionId", "VersionStage"} & wish.keys()
     return ask("GetSecretValue", wish if asked else {**wish, "VersionStage": CURRENT})
 
 
-def _describe(wish: Mapping[str, Any], _secret: Mapping[str, Any], ask: Ask) -> Outcome:
+def _describe(wish: Mapping[str, Any], ask: Ask) -> Outcome:
     """List only versions with a label; moto lists all."""
     described = ask("DescribeSecret", wish)
     versions = described.content.get("VersionIdsToStages")
@@ -152,9 +154,11 @@ def _rotate(wish: Mapping[str, Any], secret: Mapping[str, Any], ask: Ask) -> Out
     return Outcome(HTTPStatus.OK, {**{key: secret[key] for key in _NAMES}, "VersionId": wish["ClientRequestToken"]})
 
 
-_RULES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Ask], Outcome]] = {
+_READS: Mapping[str, Callable[[Mapping[str, Any], Ask], Outcome]] = {
     "DescribeSecret": _describe,
     "GetSecretValue": _get,
+}
+_RULES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], Ask], Outcome]] = {
     "PutSecretValue": _put,
     "RotateSecret": _rotate,
     "UpdateSecretVersionStage": _move,
