@@ -15,12 +15,14 @@ from typing import Self
 
 RANDOM_LENGTH = 5
 RANDOM_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-_NAME = re.compile(rf"(?P<base>.+)-(?P<serial>[1-9][0-9]*)-(?P<random>[a-z0-9]{{{RANDOM_LENGTH}}})")
+_NAME = re.compile(rf"(?P<base>.+)-(?P<serial>[1-9][0-9]{{0,17}})-(?P<random>[a-z0-9]{{{RANDOM_LENGTH}}})")
 _MARKER = re.compile(
     r"rotate: owner=(?P<owner>\S+) credential=(?P<credential>\S+) rotation=(?P<rotation>\S+) "
     r"issued=(?P<issued>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?: after=(?P<after>\S+))?(?P<published> published)?\Z"
 )
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Nothing is issued later: an interval after it would be past the end of the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Marker:
         try:
             issued = datetime.fromisoformat(found["issued"])
         except ValueError:  # the 31st of February
+            return None
+        if issued > _LATEST:
             return None
         published = found["published"] is not None
         return cls(found["owner"], found["credential"], found["rotation"], issued, found["after"] or "", published)

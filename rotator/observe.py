@@ -36,7 +36,7 @@ def observe(credential: Credential, pve: Pve, backends: Mapping[str, Backend], u
     usable = user is None or user.is_usable(now)
     seen = Observation(credential, now, tokens, destinations, user_usable=usable)
     view = View(seen)
-    if view.record and view.marker and not view.marker.published and usable:
+    if view.record and view.marker and not view.is_finished and usable:
         seen = replace(seen, accepted=is_accepted(view.record, pve))
     return seen
 

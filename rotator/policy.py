@@ -176,7 +176,7 @@ def too_many_orphans(view: View) -> Finding | None:
     that is old, and going forward helps.
     """
     all_count = view.current is not None and view.must_be_retired(view.current)
-    orphans = [token for token in view.above_old if all_count or not view.markers[token.id].published]
+    orphans = [token for token in view.above_old if all_count or not view.was_published(token)]
     if len(orphans) <= MOST_ORPHANS:
         return None
     names = ", ".join(str(token.id) for token in orphans)
@@ -191,11 +191,11 @@ def record_rolled_back(view: View) -> Finding | None:
     """Go forward when the record is older than what was published, as after a restored backup.
 
     Consumers may hold the published token, so it is no orphan: once a new one is published, it is retired like any
-    other.
+    other. A mirror is written after the primary, so what a mirror holds was published.
     """
     if view.record is None:
         return None
-    token = next((token for token in view.above_old if view.markers[token.id].published), None)
+    token = next((token for token in view.above_old if view.was_published(token)), None)
     if token is None:
         return None
     return Finding(
@@ -207,10 +207,13 @@ def record_rolled_back(view: View) -> Finding | None:
 
 
 def orphan(view: View) -> Finding | None:
-    """Delete what was issued and never published. Without a record there is nothing to fence with: issue first."""
-    if view.record is None or not view.above_old:
+    """Delete what was issued and never published. Without a record there is nothing to fence with: issue first.
+
+    A mirror that is down may hold it, so that it waits.
+    """
+    token = next((token for token in view.above_old if not view.is_held(token)), None)
+    if view.record is None or token is None:
         return None
-    token = view.above_old[0]
     issued = at(view.markers[token.id].issued)
     return Finding(Reason.ORPHAN, f"{token.id} was issued at {issued} and never published", token)
 
@@ -226,7 +229,7 @@ def expiring(view: View) -> Finding | None:
 def overlap_passed(view: View) -> Finding | None:
     """Tidy up a token that PVE has refused since its deadline."""
     for token in (*view.others, *(view.above if view.record is None else ())):
-        if token.expire is not None and token.expire + MARGIN < view.now:
+        if token.expire is not None and token.expire <= view.now - MARGIN:
             return Finding(Reason.OVERLAP_PASSED, f"the overlap of {token.id} ended at {at(token.expire)}", token)
     return None
 

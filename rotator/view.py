@@ -175,6 +175,11 @@ class View:
             for it in self.seen.destinations
         )
 
+    def was_published(self, token: TokenState) -> bool:
+        """Whether consumers may have read one of ours: it is marked so, or a destination holds it."""
+        held = (it.token for it in self.seen.destinations if isinstance(it, Held))
+        return self.markers[token.id].published or any(it is not None and it.id == token.id for it in held)
+
     @property
     def overlap(self) -> timedelta:
         """How long an old token lives on in this run."""

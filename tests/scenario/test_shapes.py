@@ -115,6 +115,16 @@ def test_a_fence_writes_the_same_once_more(w: World, name: str) -> None:
     assert stored(w, place).version != version
 
 
+def test_a_record_with_another_secret_and_other_keys_gets_a_new_token(w: World) -> None:
+    """Whoever changes the keys may have broken the secret too: it is tried before the record is finished."""
+    place = shaped(w, "ci.json", fields={"token": "{token}", "url": "{api_url}"})
+    ci = w.credential(destinations=(place,))
+    w.run(ci)
+    write(w, "ci.json", f'{{"token": "{held(w, place).id}={"0" * 36}", "url": "https://elsewhere:8006/api2/json"}}')
+    assert w.run(ci).done == ("published-token-dead",)
+    assert serial(w, place) == 2
+
+
 def test_a_mirror_has_a_shape_of_its_own(w: World) -> None:
     """One token, two consumers; what the one reads the other need not understand."""
     primary, mirror = shaped(w, "ci.json"), shaped(w, "ci/config.yaml", preset="proxmox-csi", format="text")

@@ -38,6 +38,22 @@ def test_a_name_of_another_form_is_not_ours(text: str) -> None:
     assert Name.parse(text) is None
 
 
+def test_a_serial_that_no_rotation_reaches_is_none() -> None:
+    """Somebody may give a token any name; what is longer than a number of ours is not taken for one."""
+    assert Name.parse(f"ci-{'9' * 18}-aaaaa") == Name("ci", 10**18 - 1, "aaaaa")
+    assert Name.parse(f"ci-{'9' * 19}-aaaaa") is None
+    assert Name.parse(f"ci-{'9' * 5000}-aaaaa") is None
+
+
+def test_a_marker_of_the_end_of_all_days_is_damaged() -> None:
+    """What comes an interval after it could not be said."""
+    text = "rotate: owner=a credential=b rotation=c issued="
+
+    assert Marker.parse(f"{text}8999-12-31T23:59:59Z")
+    assert Marker.parse(f"{text}9000-01-01T00:00:00Z")
+    assert Marker.parse(f"{text}9000-01-01T00:00:01Z") is None
+
+
 @given(markers)
 def test_a_marker_is_read_back_as_it_was_written(marker: Marker) -> None:
     """All that a rotation must remember survives the comment."""

@@ -85,6 +85,14 @@ def test_a_published_token_above_the_record_means_that_the_record_was_put_back()
     assert reason(seen(ours(7, ends_in=DAY), ours(8), record=ours(7))) == "record-rolled-back"
 
 
+def test_what_a_mirror_holds_above_the_record_was_published() -> None:
+    """Its consumers read it, so the rotation goes forward; a mirror that is down may hold it."""
+    record, newer = ours(7), ours(8, published=False)
+
+    assert reason(seen(record, newer, record=record, mirrors=[held(newer)])) == "record-rolled-back"
+    assert reason(seen(record, newer, record=record, mirrors=[Unread("down")])) == "unfinished"
+
+
 def test_what_was_replaced_gets_an_end_whether_or_not_it_was_published() -> None:
     """Rule 4: it may have been."""
     for published in (True, False):
@@ -107,8 +115,8 @@ def test_what_a_mirror_holds_or_may_hold_is_not_retired() -> None:
 
 def test_what_has_passed_its_overlap_is_revoked() -> None:
     """Rule 5, with two seconds for PVE's clock, whose header has whole seconds."""
-    assert reason(seen(ours(6, ends_in=timedelta(seconds=-3)), CURRENT, record=CURRENT)) == "overlap-passed"
-    assert reason(seen(ours(6, ends_in=timedelta(seconds=-2)), CURRENT, record=CURRENT)) == "up-to-date"
+    assert reason(seen(ours(6, ends_in=timedelta(seconds=-2)), CURRENT, record=CURRENT)) == "overlap-passed"
+    assert reason(seen(ours(6, ends_in=timedelta(seconds=-1)), CURRENT, record=CURRENT)) == "up-to-date"
 
 
 def test_an_unmarked_rotation_is_finished_before_anything_is_retired() -> None:
