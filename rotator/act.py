@@ -67,6 +67,8 @@ class Act:
     is_ours_alone: bool = False
     """The new token cannot have been read by anybody: it may be deleted."""
     is_published: bool = False
+    is_unsettled: bool = False
+    """A write of the primary was not answered, and it is not known yet what came of it."""
     has_begun: bool = False
     """The call that makes a new secret was sent."""
     notes: list[str] = field(default_factory=list)
@@ -137,6 +139,8 @@ class Act:
     def live(self) -> str:
         """Say which tokens are live now, for a person who reads of a failure."""
         record, parts = self.view.record, []
+        if self.new and self.is_unsettled:
+            return self.live_unsettled(self.new.id)
         if record and self.leaves_dead:
             parts.append(f"{record.id} is still published and does not log in")
         elif record and self.view.current and not self.is_published:
@@ -149,6 +153,13 @@ class Act:
         elif self.new:
             parts.append(f"{self.new.id} was issued and may be live; a later run deletes it")
         return "; ".join(parts) or "no token of this credential is published"
+
+    def live_unsettled(self, new: TokenId) -> str:
+        """Say it where the store does not say which token consumers read."""
+        old = self.view.current.id if self.view.current else None
+        if old is None or old == new:
+            return f"{new} is live, and may be published"
+        return f"{new} or {old} is published, it is not known which; both are live"
 
 
 def twice(call: Callable[[], None]) -> None:

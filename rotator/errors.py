@@ -45,6 +45,8 @@ class RotatorError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.step = ""
+        """The step of the protocol that it ended, if any."""
 
     def __str__(self) -> str:
         return self.message

@@ -43,6 +43,8 @@ class Narrator:
         try:
             yield telling
         except BaseException as error:
+            if isinstance(error, RotatorError):
+                error.step = step
             outcome = Outcome.UNKNOWN if isinstance(error, OutcomeUnknownError) else Outcome.FAILED
             message, hint = (
                 (error.message, error.hint) if isinstance(error, RotatorError) else (type(error).__name__, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rotator.backend import Backend
@@ -63,18 +63,35 @@ def understood(destination: Destination, stored: Stored | None) -> Held | Unread
 
 
 def is_accepted(token: Token, pve: Pve) -> bool | None:
-    """Say whether PVE takes this token on any endpoint; None when nobody answered.
+    """Say whether PVE takes this token on any endpoint; None when nobody answered."""
+    try:
+        return takes(pve, token)
+    except UnavailableError:
+        return None
+
+
+def takes(pve: Pve, token: Token) -> bool:
+    """Say whether PVE takes this token on any endpoint.
 
     A node that was cut off refuses what is new until it has caught up (measured), so one yes counts.
+    Raises: ``UnavailableError``, which says why, when nobody answered.
     """
-    consumer, refused = pve.consumer(token), False
+    consumer, refused, failures = pve.consumer(token), False, list[UnavailableError]()
     for endpoint in pve.endpoints:
         try:
             consumer.login(endpoint)
         except UnauthenticatedError:
             refused = True
-        except UnavailableError:
-            continue
+        except UnavailableError as error:
+            failures.append(error)
         else:
             return True
-    return False if refused else None
+    if not refused:
+        raise nobody_answers(pve, failures)
+    return False
+
+
+def nobody_answers(pve: Pve, failures: Sequence[UnavailableError]) -> UnavailableError:
+    """Make one error of what went wrong at each endpoint."""
+    every = "; ".join(failure.message for failure in failures)
+    return UnavailableError(f"no endpoint of cluster {pve.name} answers: {every}", hint=failures[0].hint)

@@ -10,6 +10,7 @@ from rotator.act import Act
 from rotator.errors import RefusedError, UnavailableError
 from rotator.events import Step
 from rotator.model import Grant, Permissions, TokenId
+from rotator.observe import nobody_answers
 from rotator.pve import Consumer, Pve
 
 
@@ -23,11 +24,10 @@ def verify(act: Act, step: steps.Verify) -> None:
     pve, credential = act.ports.pve, act.credential
     with act.narrator.step(Step.VERIFY, token=act.current.id) as telling:
         consumer = pve.consumer(act.current)
-        silent = [endpoint for endpoint in pve.endpoints if not answers(act, consumer, endpoint)]
+        silent = {it: error for it in pve.endpoints if (error := silence(act, consumer, it))}
         if len(silent) == len(pve.endpoints):
-            raise UnavailableError(f"no endpoint of cluster {pve.name} answers")
-        if silent:
-            act.notes.append(f"no answer from {', '.join(silent)}: not verified there")
+            raise nobody_answers(pve, list(silent.values()))
+        act.notes += [f"not verified on {endpoint}: {error}" for endpoint, error in silent.items()]
         compare_permissions(act, consumer, step.predecessor)
         for probe in credential.probes:
             consumer.get(probe.path)
@@ -36,13 +36,13 @@ def verify(act: Act, step: steps.Verify) -> None:
         telling.say("; ".join(act.notes))
 
 
-def answers(act: Act, consumer: Consumer, endpoint: str) -> bool:
-    """Log in on one endpoint, again after a while where it is refused; False when nobody answers there."""
+def silence(act: Act, consumer: Consumer, endpoint: str) -> UnavailableError | None:
+    """Log in on one endpoint, again after a while where it is refused; return why when nobody answers there."""
     try:
         act.patiently(lambda: consumer.login(endpoint), RefusedError)
-    except UnavailableError:
-        return False
-    return True
+    except UnavailableError as error:
+        return error
+    return None
 
 
 def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | None) -> None:

@@ -14,7 +14,7 @@ from rotator.backend import Announces
 from rotator.errors import ConflictError, LockedOutError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.model import Destination, Held, Token, Unread, Version
-from rotator.observe import is_accepted, read
+from rotator.observe import is_accepted, read, takes
 
 
 def publish(act: Act) -> None:
@@ -24,7 +24,7 @@ def publish(act: Act) -> None:
     """
     with act.narrator.step(Step.PUBLISH, token=act.current.id, destination=act.credential.primary.label):
         write_settled(act, act.current, observed_version(act))
-        act.is_ours_alone, act.is_published = False, True
+        act.is_ours_alone, act.is_published, act.is_unsettled = False, True, False
 
 
 def observed_version(act: Act) -> Version | None:
@@ -46,7 +46,8 @@ def write_settled(act: Act, token: Token, expected: Version | None) -> None:
             if is_settled_as_ours(act, token, error, unanswered=unanswered):
                 return
         except OutcomeUnknownError:
-            unanswered, act.is_ours_alone = True, False
+            unanswered = act.is_unsettled = True
+            act.is_ours_alone = False
         except RotatorError:
             if not unanswered:
                 raise
@@ -64,6 +65,7 @@ def is_settled_as_ours(act: Act, token: Token, error: ConflictError, *, unanswer
     held = read(act.credential.primary, act.ports.backends) if unanswered else Held()
     if isinstance(held, Unread):
         return False
+    act.is_unsettled = False
     if held.token != token:
         raise LostError(f"{act.credential.primary.label} was changed by somebody else in between") from error
     return True
@@ -79,15 +81,22 @@ def confirm(act: Act) -> None:
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
         held = read_back(act, primary, is_written=act.is_published)
         expected = held.token == act.current or act.view.is_pinned
-        accepted = is_accepted(held.token, act.ports.pve) if held.token and expected else False
+        accepted = is_taken(act, held.token) if held.token and expected else False
         if accepted and held.token != act.current:
             raise LostError(f"{primary.label} holds another secret, which works")
-        if accepted is None:
-            raise UnavailableError(f"no endpoint of cluster {act.ports.pve.name} answers to what {primary.label} holds")
         if not accepted:
             put_back(act, held)
     if act.credential.is_operator:
         act.ports.pve.switch(act.current)
+
+
+def is_taken(act: Act, token: Token) -> bool:
+    """Say whether PVE takes what the primary holds. Raises: ``UnavailableError``."""
+    try:
+        return takes(act.ports.pve, token)
+    except UnavailableError as error:
+        message = f"what {act.credential.primary.label} holds is not tried: {error}"
+        raise UnavailableError(message, hint=error.hint) from error
 
 
 def read_back(act: Act, destination: Destination, *, is_written: bool = True) -> Held:
@@ -143,14 +152,20 @@ def is_newer(act: Act, token: Token) -> bool:
 def put_back(act: Act, held: Held) -> None:
     """Publish the predecessor again after the store gave back something that does not work. Always raises.
 
-    Nothing is retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is
-    marked as published, because it was: a later run retires it, and does not take it for an orphan.
+    Only what PVE takes is put back: where it refuses the predecessor too, the record is not what is wrong. Nothing is
+    retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is marked as
+    published, because it was: a later run retires it, and does not take it for an orphan.
     """
     label, old = act.credential.primary.label, act.view.record
     problem = f"{label} was written with {act.current.id} and gives back something that does not log in"
     can_be_put_back = old and act.new and old.id != act.new.id and act.view.current
-    if not (old and can_be_put_back and not act.view.current_is_dead):
+    if not (old and can_be_put_back):
+        require_unchanged(act, held)
         raise LockedOutError(problem, hint="look at what is stored there; the next run issues a new token")
+    if not is_accepted(old, act.ports.pve):
+        require_unchanged(act, held)
+        message = f"{problem}; PVE does not take {old.id} either, so that was not put back"
+        raise LockedOutError(message, hint="look at what is stored there, and at PVE; the next run looks again")
     with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
         try:
             act.ports.backends[act.credential.primary.backend].write(
@@ -163,6 +178,13 @@ def put_back(act: Act, held: Held) -> None:
     mark_taken_back(act)
     act.is_published = False
     raise LockedOutError(f"{problem}; {old.id} was published again", hint="find out what changes the record on its way")
+
+
+def require_unchanged(act: Act, held: Held) -> None:
+    """Raise ``LostError`` when somebody has published since the primary was read, and so has ended our tokens."""
+    now = read(act.credential.primary, act.ports.backends)
+    if isinstance(now, Held) and now.version != held.version:
+        raise LostError(f"{act.credential.primary.label} was changed by somebody else in between")
 
 
 def mark_taken_back(act: Act) -> None:

@@ -8,21 +8,23 @@ the module named after its part of the protocol: ``issuing``, ``proving``, ``pub
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from rotator import ending, issuing, proving, publishing, steps
 from rotator.act import Act, LostError, Ports
 from rotator.errors import ExitCode, LockedOutError, RotatorError, UnreachableError
 from rotator.events import Outcome, Step
 from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
-from rotator.model import Credential, Request, UserState
+from rotator.model import Credential, Observation, Request, Unread, UserState
 from rotator.narrate import Narrator
 from rotator.observe import observe
 from rotator.plan import STOPPED, Plan, decide
 from rotator.policy import Finding, Reason, judge_at_a_glance
 
+T = TypeVar("T")
 MOST_ACTS = 20
 """More acts than any world needs in one run; beyond it something undoes what we do."""
 
@@ -43,6 +45,8 @@ class Result:
     reason: str
     message: str
     hint: str = ""
+    step: str = ""
+    """The step that failed, if one did."""
     live: str = ""
     """What is live now; said where something failed."""
     token: str = ""
@@ -73,19 +77,44 @@ class Run:
         act: Act | None = None
         try:
             for _ in range(MOST_ACTS):
-                seen = observe(self.credential, self.ports.pve, self.ports.backends, self.user)
+                seen = self.looked(self.observe)
                 plan = decide(seen, self.request)
                 self.tell(plan)
                 if not plan.steps:
-                    return self.rest(plan.finding)
+                    return self.rest(plan.finding, live=told_live(seen) if plan.is_stopped else "")
                 if act and not self.ports.goes_on():
                     return self.interrupted(plan)
                 act = Act(self.ports, seen, plan, self.request, draw_rotation())
-                if self.succeeds(act) and (finding := self.glance()):
+                if self.succeeds(act) and (finding := self.looked(self.glance)):
                     return self.rest(finding)
         except RotatorError as error:
             return self.failure(error, act)
-        return self.failure(RotatorError("it does not come to rest: somebody undoes what is done here"), act)
+        return self.failure(self.restless(), act)
+
+    def restless(self) -> RotatorError:
+        """Make the error of a run in which each look shows that something is to do."""
+        error = RotatorError(
+            f"it does not come to rest, somebody undoes what is done here: {self.credential.primary.label} and "
+            f"{self.credential.userid} were looked at {MOST_ACTS} times",
+            hint="look for another installation of the same owner, or a store that gives back what it held long ago; "
+            "the events of this run tell what was done",
+        )
+        error.step = Step.OBSERVE
+        return error
+
+    def observe(self) -> Observation:
+        """Observe the world."""
+        return observe(self.credential, self.ports.pve, self.ports.backends, self.user)
+
+    def looked(self, look: Callable[[], T]) -> T:
+        """Look at the world; that it cannot be looked at is told like the failure of any step."""
+        try:
+            return look()
+        except RotatorError as error:
+            error.step = Step.OBSERVE
+            narrator = Narrator(self.ports.clock, self.ports.listen, self.credential)
+            narrator.tell(Step.OBSERVE, Outcome.FAILED, error.message, hint=error.hint)
+            raise
 
     def succeeds(self, act: Act) -> bool:
         """Carry out an act; False when somebody else was first, so that the world must be observed again."""
@@ -120,7 +149,7 @@ class Run:
         outcome = Outcome.FAILED if plan.is_stopped else Outcome.DONE if plan.steps else Outcome.NOTHING
         narrator.tell(Step.DECIDE, outcome, plan.finding.message, hint=plan.finding.hint)
 
-    def rest(self, finding: Finding) -> Result:
+    def rest(self, finding: Finding, live: str = "") -> Result:
         """Say how things stand when nothing more is done."""
         return Result(
             self.credential.name,
@@ -129,6 +158,7 @@ class Run:
             finding.reason,
             finding.message,
             hint=finding.hint,
+            live=live,
             token=str(finding.token.id) if finding.token else "",
             until=finding.until,
             done=tuple(self.done),
@@ -149,6 +179,7 @@ class Run:
             reason_of(error, act),
             error.message,
             hint=error.hint,
+            step=error.step,
             live=act.live() if act else "nothing was touched",
             done=tuple(self.done),
             notes=tuple(self.notes),
@@ -160,6 +191,15 @@ def reason_of(error: RotatorError, act: Act | None) -> str:
     if isinstance(error, UnreachableError):
         return CLUSTER_UNREACHABLE
     return act.plan.finding.reason if act else "failed"
+
+
+def told_live(seen: Observation) -> str:
+    """Say what is live where nothing was done, because a person is needed."""
+    if isinstance(seen.primary, Unread):
+        return f"nothing was touched; what {seen.credential.primary.label} holds is not known"
+    if seen.primary.token is None:
+        return "no token of this credential is published"
+    return f"{seen.primary.token.id} is still published" + ("" if seen.user_usable else " and does not log in")
 
 
 def exit_code_of(finding: Finding) -> ExitCode:
@@ -186,7 +226,9 @@ def carry_out(act: Act) -> None:
         act.abandon()
         if act.is_half_regenerated and isinstance(error, RotatorError):
             message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"
-            raise LockedOutError(message, hint="run again at once: the next run makes another one") from error
+            grave = LockedOutError(message, hint="run again at once: the next run makes another one")
+            grave.step = error.step
+            raise grave from error
         raise
 
 
@@ -222,7 +264,11 @@ def together(failures: list[RotatorError]) -> RotatorError:
     """Make one error of several: the gravest kind, all in words."""
     first = next((it for it in failures if isinstance(it, LockedOutError)), failures[0])
     others = [it.message for it in failures if it is not first]
-    return type(first)("; ".join([first.message, *others]), hint=first.hint) if others else first
+    if not others:
+        return first
+    made = type(first)("; ".join([first.message, *others]), hint=first.hint)
+    made.step = first.step
+    return made
 
 
 def do(act: Act, step: steps.Step) -> None:  # noqa: C901, PLR0912 - one line for each kind of step

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rotator.errors import ExitCode, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.fleet import Lane
 from rotator.model import Credential, Destination, Held, Permissions, Token, Unread
-from rotator.observe import read
+from rotator.observe import nobody_answers, read
 from rotator.proving import difference, privileges_of, require_grants
 from rotator.pve import Pve
 
@@ -82,15 +82,15 @@ def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode,
 
 def log_in_everywhere(pve: Pve, token: Token) -> list[str]:
     """Log in on every endpoint and return those that did not answer; raises when one refuses or none answers."""
-    consumer, silent = pve.consumer(token), []
+    consumer, silent = pve.consumer(token), dict[str, UnavailableError]()
     for endpoint in pve.endpoints:
         try:
             consumer.login(endpoint)
         except UnavailableError as error:
-            silent.append(endpoint)
-            if len(silent) == len(pve.endpoints):
-                raise UnavailableError(f"no endpoint of cluster {pve.name} answers", hint=error.hint) from error
-    return silent
+            silent[endpoint] = error
+    if len(silent) == len(pve.endpoints):
+        raise nobody_answers(pve, list(silent.values()))
+    return list(silent)
 
 
 def requirement(pve: Pve, credential: Credential) -> Callable[[Permissions], None]:

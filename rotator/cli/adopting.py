@@ -13,7 +13,7 @@ from rotator.cli.candidate import TAKE_OVER, Candidate, examine
 from rotator.cli.invocation import Command, Invocation
 from rotator.cli.output import INDENT, Report, block
 from rotator.cli.planning import steps_of
-from rotator.cli.running import FailedSteps, ran_of
+from rotator.cli.running import ran_of
 from rotator.cli.shapes import Adopted, Found
 from rotator.cli.stopping import stopping
 from rotator.errors import ExitCode
@@ -37,12 +37,12 @@ def adopt(asked: Invocation, *, names: Sequence[str], dry_run: bool, yes: bool) 
 
     Example: rotate adopt ci
     """
-    credentials, failures = asked.chosen(names), FailedSteps()
-    with stopping() as stop, asked.fleet(failures) as fleet:
+    credentials = asked.chosen(names)
+    with stopping() as stop, asked.fleet() as fleet:
         candidates = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))
         is_meant = not dry_run and any(it.is_open for it in candidates) and agreed(asked, candidates, yes=yes)
         results = take_over(running.Runner(fleet, stop, asked.verbose), candidates) if is_meant else {}
-    adopted = [adopted_of(it, results.get(it.credential.name), failures) for it in candidates]
+    adopted = [adopted_of(it, results.get(it.credential.name)) for it in candidates]
     code = stop.exit_code if stop.signal else gravest(ExitCode(it.exit_code) for it in adopted)
     return Report(adopted, [told(it, dry_run=dry_run) for it in adopted], code)
 
@@ -55,7 +55,7 @@ def agreed(asked: Invocation, candidates: Sequence[Candidate], *, yes: bool) -> 
         raise click.UsageError("nobody is there to be asked; look with --dry-run, then say --yes")
     for candidate in candidates:
         if candidate.is_open:
-            click.echo(told(adopted_of(candidate, None, FailedSteps()), dry_run=True), err=True)
+            click.echo(told(adopted_of(candidate, None), dry_run=True), err=True)
     return click.confirm("Take over?", err=True)
 
 
@@ -65,7 +65,7 @@ def take_over(runner: running.Runner, candidates: Sequence[Candidate]) -> dict[s
     return {result.credential: result for result in runner.rotate(wanted, TAKE_OVER)}
 
 
-def adopted_of(candidate: Candidate, result: Result | None, failures: FailedSteps) -> Adopted:
+def adopted_of(candidate: Candidate, result: Result | None) -> Adopted:
     """Put what was found and done into its shape."""
     credential, plan = candidate.credential, candidate.plan
     adopted = Adopted(
@@ -77,7 +77,7 @@ def adopted_of(candidate: Candidate, result: Result | None, failures: FailedStep
         hint=candidate.hint,
         found=candidate.found,
         steps=steps_of(plan, credential) if plan and candidate.is_open else (),
-        run=ran_of(result, failures.of(result)) if result else None,
+        run=ran_of(result) if result else None,
     )
     if result is None:
         return adopted

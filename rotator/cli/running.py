@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import Lock
 
 import click
 
@@ -14,28 +13,9 @@ from rotator.cli.output import Report, block
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
 from rotator.errors import ExitCode
-from rotator.events import Event, Outcome, Step
 from rotator.fleet import BUG, Fleet, gravest
 from rotator.model import Credential, Request
 from rotator.rotate import Result
-
-
-class FailedSteps:
-    """Remembers at which step something failed; a listener."""
-
-    def __init__(self) -> None:
-        self._steps: dict[tuple[str, str], str] = {}
-        self._lock = Lock()
-
-    def __call__(self, event: Event) -> None:
-        """Keep the step of a failure; a decision that stops a run has its own reason."""
-        if event.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and event.step is not Step.DECIDE:
-            with self._lock:
-                self._steps[event.credential, event.message] = event.step
-
-    def of(self, result: Result) -> str:
-        """Return the step that a result tells of; "" when it failed at none, or not at all."""
-        return self._steps.get((result.credential, result.message), "")
 
 
 @dataclass(frozen=True)
@@ -67,15 +47,15 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
-def report(results: Sequence[Result], failures: FailedSteps, stop: Stop) -> Report:
+def report(results: Sequence[Result], stop: Stop) -> Report:
     """Report how a run ended."""
-    ran = [ran_of(result, failures.of(result)) for result in results]
+    ran = [ran_of(result) for result in results]
     code = stop.exit_code if stop.signal else gravest(result.exit_code for result in results)
     width = max((len(it.credential) for it in ran), default=0)
     return Report(ran, [told(it, width) for it in ran] or ["nothing to do: no credential is left"], code)
 
 
-def ran_of(result: Result, step: str = "") -> Ran:
+def ran_of(result: Result) -> Ran:
     """Put a result into its shape."""
     return Ran(
         credential=result.credential,
@@ -84,7 +64,7 @@ def ran_of(result: Result, step: str = "") -> Ran:
         reason=result.reason,
         message=result.message,
         hint=result.hint,
-        step=step,
+        step=result.step,
         live=result.live,
         token=result.token,
         until=result.until,

@@ -113,10 +113,9 @@ def run(
     asked: Invocation, credentials: Sequence[Credential], request: Request, parallel: int, *, wait: bool = False
 ) -> Report:
     """Rotate, and stay for the overlap if asked to."""
-    failures = running.FailedSteps()
-    with stopping() as stop, asked.fleet(failures, parallel=parallel) as fleet:
+    with stopping() as stop, asked.fleet(parallel=parallel) as fleet:
         runner = running.Runner(fleet, stop, asked.verbose)
         results = runner.rotate(credentials, request)
         if wait:
             results = stay(runner, credentials, results)
-    return running.report(results, failures, stop)
+    return running.report(results, stop)

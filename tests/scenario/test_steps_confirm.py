@@ -120,6 +120,18 @@ def test_a_predecessor_that_is_dead_is_not_put_back(w: World) -> None:
     assert comes_to_rest(w, ci) == "ci-2"
 
 
+def test_a_predecessor_that_pve_refuses_as_well_is_not_put_back(w: World) -> None:
+    """Then the record is not what is wrong; and a token put aside without a mark would be deleted as an orphan."""
+    ci = w.due()
+    w.disturb("GET", "/version", AnswerInstead(401, "Authentication failed!"), times=9, after=1)
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "due", "ci-2")
+    assert result.message.endswith("; PVE does not take ci@pve!ci-1-10000 either, so that was not put back")
+    assert (result.live, w.standing()) == (NEW_IS_OUT, UNFINISHED)
+    w.traffic.planned.clear()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
 def test_without_a_predecessor_nothing_is_put_back(w: World) -> None:
     """The first record of all is left as it is, and the next run looks again."""
     ci = w.credential()
@@ -158,7 +170,9 @@ def test_a_pve_that_does_not_answer_leaves_the_record_published(w: World) -> Non
     w.disturb("GET", "/version", AnswerInstead(595, "no daemon"), times=2, after=1)
     result = w.run(ci)
     assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
-    assert "no endpoint of cluster home answers to what " in result.message
+    said = f"is not tried: no endpoint of cluster home answers: GET /version at {w.pve.nodes[0].endpoint} (home): 595"
+    assert said in result.message
+    assert result.hint.startswith("pveproxy cannot reach its daemon")
     assert w.standing() == UNFINISHED
     result = w.run(ci)  # does not know whether the record logs in, so it reads it back and tries again
     assert (result.exit_code, result.done, w.standing()) == (0, ("unfinished", "not-retired"), ROTATED)

@@ -9,6 +9,7 @@ from rotator.testing.faulty_backend import After, Before, Operation, every, nth
 from tests.world import World, comes_to_rest
 
 STILL = "ci@pve!ci-1-10000 is still published"
+UNSETTLED = "ci@pve!ci-2-10001 or ci@pve!ci-1-10000 is published, it is not known which; both are live"
 SETTLED = {"ci-1": "marked"}
 ROTATED = {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
 UNKNOWN = OutcomeUnknownError("no answer from the store")
@@ -124,7 +125,7 @@ def test_a_write_that_never_happened_and_never_answered_leaves_an_orphan(w: Worl
     result = w.run(ci)
     assert (result.exit_code, result.reason) == (ExitCode.FAILED, "due")
     assert result.message.endswith("ci.json does not say whether ci@pve!ci-2-10001 was written")
-    assert result.live == f"{STILL}; ci@pve!ci-2-10001 was issued and may be live; a later run deletes it"
+    assert result.live == UNSETTLED
     assert result.hint == "both tokens stay valid; run `rotate due` when the store answers again"
     assert w.standing() == {"ci-1": "marked", "ci-2": "unmarked"}
     w.spoil()
@@ -139,13 +140,21 @@ def test_a_write_that_happened_and_never_answered_is_finished_later(w: World) ->
     ci = w.due()
     w.spoil(After(every(Operation.WRITE), UNKNOWN), Before(nth(Operation.READ, 2, 99), UnavailableError("away")))
     result = w.run(ci)
-    assert (result.exit_code, result.reason) == (ExitCode.FAILED, "due")
+    assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", UNSETTLED)
     assert w.standing() == {"ci-1": "marked", "ci-2": "unmarked"}
     assert w.works()
     w.spoil()
     result = w.run(ci)
     assert (result.exit_code, result.done, w.standing()) == (0, ("unfinished", "not-retired"), ROTATED)
     assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_first_write_without_an_answer_is_told_as_what_it_is(w: World) -> None:
+    """There is no other token that consumers could be reading."""
+    w.spoil(After(every(Operation.WRITE), UNKNOWN), Before(nth(Operation.READ, 2, 99), UnavailableError("away")))
+    result = w.run(w.credential())
+    assert (result.exit_code, result.live) == (ExitCode.FAILED, "ci@pve!ci-1-10000 is live, and may be published")
+    assert w.works()
 
 
 def test_a_fence_without_an_answer_deletes_nothing(w: World) -> None:
@@ -165,7 +174,9 @@ def test_a_world_that_somebody_always_changes_is_given_up(w: World) -> None:
     w.fail_store(Operation.WRITE, ConflictError("changed"))
     result = w.run(ci)
     assert (result.exit_code, result.reason) == (ExitCode.FAILED, "due")
-    assert result.message == "it does not come to rest: somebody undoes what is done here"
+    assert result.message.startswith("it does not come to rest, somebody undoes what is done here: ")
+    assert f"{ci.primary.label} and ci@pve were looked at 20 times" in result.message
+    assert (result.step, result.live, bool(result.hint)) == ("observe", STILL, True)
     assert w.standing() == SETTLED
     w.spoil()
     assert comes_to_rest(w, ci) == "ci-2"

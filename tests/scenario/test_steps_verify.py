@@ -41,7 +41,8 @@ def test_a_node_that_is_down_is_noted_and_not_waited_for(w3: World) -> None:
     w3.pve.nodes[1].down = True
     result = w3.run(ci)
     assert (result.exit_code, result.done, w3.standing()) == (0, ("due",), ROTATED)
-    assert f"no answer from {w3.pve.nodes[1].endpoint}: not verified there" in result.notes
+    down = w3.pve.nodes[1].endpoint
+    assert f"not verified on {down}: cannot connect to {down}: connection refused" in result.notes
     w3.pve.nodes[1].down = False
     assert w3.pve.accepts(*w3.record(), node=1)
 
@@ -52,7 +53,10 @@ def test_a_token_that_nobody_could_try_is_not_published(w: World) -> None:
     w.disturb("GET", "/version", AnswerInstead(595, "connection refused"), times=9)
     result = w.run(ci)
     assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", STILL)
-    assert result.message == "no endpoint of cluster home answers"
+    where = w.pve.nodes[0].endpoint
+    assert result.message.startswith(f"no endpoint of cluster home answers: GET /version at {where} (home): 595")
+    assert result.step == "verify"
+    assert result.hint.startswith("pveproxy cannot reach its daemon")
     assert w.standing() == SETTLED
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from rotator.errors import ExitCode, UnavailableError
 from rotator.model import Request
+from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Operation
 from tests.world import World, comes_to_rest
 
@@ -38,6 +39,7 @@ def test_nothing_is_decided_while_the_primary_cannot_be_read(w: World) -> None:
     w.fail_store(Operation.READ, UnavailableError("the store is away", hint="wait"))
     result = w.run(ci, forced=True)
     assert (result.exit_code, result.reason, result.hint) == (ExitCode.FAILED, "record-unreadable", "wait")
+    assert result.live == f"nothing was touched; what {ci.primary.label} holds is not known"
     assert result.message == f"{ci.primary.label}: the store is away"
     assert w.changes() == []
     w.spoil()
@@ -60,6 +62,27 @@ def test_a_record_that_makes_no_sense_is_not_overwritten(w: World, content: dict
     assert result.message.endswith(f"ci.json holds something that is no token: {problem}")
     assert w.read() == content
     assert w.tokens() == []
+
+
+def test_a_user_that_cannot_be_looked_at_is_told_like_the_failure_of_a_step(w: World) -> None:
+    """Who follows the events hears of it, and the result names the step."""
+    ci = w.due()
+    w.disturb("GET", "/access/users/ci@pve/token", AnswerInstead(595, "no daemon"))
+    result = w.run(ci)
+    assert (result.exit_code, result.step, result.live) == (ExitCode.FAILED, "observe", "nothing was touched")
+    assert [(it.step, it.outcome, it.message, it.hint) for it in w.events] == [
+        ("observe", "failed", result.message, result.hint)
+    ]
+
+
+def test_a_last_look_that_fails_is_told_too(w: World) -> None:
+    """What was done is done, and it is not known whether something is left to do."""
+    ci = w.due()
+    w.disturb("GET", "/access/users/ci@pve/token", AnswerInstead(595, "no daemon"), after=2)
+    result = w.run(ci)
+    assert (result.exit_code, result.step, result.done) == (ExitCode.FAILED, "observe", ("due",))
+    assert result.live == "ci@pve!ci-2-10001 is published; ci@pve!ci-1-10000 is still live"
+    assert w.steps()[-2:] == ["retire", "observe!failed"]
 
 
 def test_a_record_with_the_token_of_another_user_is_refused(w: World) -> None:
