@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rotator.act import Ports
 from rotator.backend import Backend
@@ -26,7 +26,9 @@ from rotator.testing import exchange, faulty_backend
 from rotator.testing.faulty_backend import Before, FaultyBackend, Operation
 from rotator.testing.pve import SimulatedPve
 from rotator.testing.state import Holder, State
-from tests.stores import Files, Records
+
+if TYPE_CHECKING:  # the stores bring all their libraries along, and the worlds in memory need none
+    from tests.stores import Records
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OVERLAP = timedelta(hours=24)
@@ -439,6 +441,8 @@ def world(
     watch: Callable[[str], None] = lambda _: None,
 ) -> Iterator[World]:
     """Make a world, with files unless told otherwise, and take it down."""
+    from tests.stores import Files  # noqa: PLC0415 - see above
+
     clock = TurnedClock()
     with SimulatedPve(nodes=nodes, clock=clock.time, sleep=clock.sleep) as pve:
         made = World(folder, pve, clock, records or Files(folder), dict(backends or {}), watch=watch)
