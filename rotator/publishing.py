@@ -180,7 +180,7 @@ def put_back(act: Act, held: Held) -> None:
     raise LockedOutError(f"{problem}; {old.id} was published again", hint="find out what changes the record on its way")
 
 
-def require_unchanged(act: Act, held: Held) -> None:
+def require_unchanged(act: Act, held: Held | Unread) -> None:
     """Raise ``LostError`` when somebody has published since the primary was read, and so has ended our tokens."""
     now = read(act.credential.primary, act.ports.backends)
     if isinstance(now, Held) and now.version != held.version:
@@ -270,10 +270,16 @@ def write_mirror(act: Act, destination: Destination, before: Held) -> None:
         )
     except (ConflictError, OutcomeUnknownError):
         held = read(destination, act.ports.backends)
-        if isinstance(held, Held) and held.token and is_newer(act, held.token):
+        if isinstance(held, Held) and held.token and is_of_another_rotation(act, held.token, before):
             raise LostError(f"{destination.label} was given {held.token.id} by somebody else in between") from None
         if isinstance(held, Unread) or held.token != act.current or not held.is_complete:
             raise
+
+
+def is_of_another_rotation(act: Act, token: Token, before: Held) -> bool:
+    """Whether another rotation, an older or a newer one, has put it into a mirror since that was looked at."""
+    is_ours = token.id.userid == act.credential.userid and act.view.serial(token.id) > 0
+    return is_ours and not act.view.is_pinned and token not in {act.current, before.token}
 
 
 def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:

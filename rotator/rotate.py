@@ -85,7 +85,8 @@ class Run:
                 if act and not self.ports.goes_on():
                     return self.interrupted(plan)
                 act = Act(self.ports, seen, plan, self.request, draw_rotation())
-                if self.succeeds(act) and (finding := self.looked(self.glance)):
+                is_clear = self.succeeds(act) and (act.is_published or act.view.record is not None)
+                if is_clear and (finding := self.looked(self.glance)):  # it takes the record for what PVE says
                     return self.rest(finding)
         except RotatorError as error:
             return self.failure(error, act)
@@ -224,6 +225,8 @@ def carry_out(act: Act) -> None:
         raise
     except Exception as error:
         act.abandon()
+        if act.leaves_dead and isinstance(error, RotatorError):  # or so it seemed, before somebody else was faster
+            publishing.require_unchanged(act, act.seen.primary)
         if act.is_half_regenerated and isinstance(error, RotatorError):
             message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"
             grave = LockedOutError(message, hint="run again at once: the next run makes another one")

@@ -8,6 +8,7 @@ import pytest
 
 from rotator.errors import ExitCode
 from rotator.model import Window
+from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Operation
 from tests.world import OVERLAP, World, comes_to_rest
 
@@ -59,6 +60,21 @@ def test_a_dead_token_that_cannot_be_replaced_counts_as_a_lockout(w: World) -> N
     assert result.live == "ci@pve!ci-1-10000 is still published and does not log in"
     assert w.standing() == {}
     assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_who_failed_with_a_dead_token_that_somebody_else_has_replaced_says_that_all_is_well(w: World) -> None:
+    """Nobody is locked out by then, so it is neither exit code 5 nor a failure."""
+    ci = w.settled()
+    w.pve.delete_token(w.read()["token_id"])
+
+    def be_faster() -> None:
+        w.run(ci)
+        w.disturb("PUT", "/access/acl", AnswerInstead(403, "Permission check failed"))
+
+    w.meanwhile(Operation.PREFLIGHT, be_faster)
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.done) == (ExitCode.DONE, "up-to-date", ())
+    assert w.standing() == {"ci-2": "marked"}
 
 
 @pytest.mark.parametrize("change", [{"enable": False}, {"expire": 1}])
@@ -288,6 +304,17 @@ def test_a_record_that_is_not_marked_and_does_not_log_in_is_replaced(w: World) -
     assert (result.exit_code, result.done, w.published()) == (0, ("published-token-dead", "not-retired"), "ci-3")
     assert any(f"{planted.id} is published with a secret that PVE does not accept" in it.message for it in w.events)
     assert comes_to_rest(w, ci) == "ci-3"
+
+
+def test_an_emptied_record_is_filled_after_tidying_up_in_the_same_run(w: World) -> None:
+    """What PVE's list tells is not taken for what the record holds, where that was seen to be empty."""
+    ci = w.settled()
+    w.run(ci, forced=True)
+    w.clock.pass_by(OVERLAP + LONG)
+    w.write({"note": "by hand"})
+    result = w.run(ci)
+    assert result.done == ("overlap-passed", "first-issue", "not-retired")
+    assert (w.published(), w.works()) == ("ci-3", True)
 
 
 def test_an_empty_destination_gets_its_first_token(w: World) -> None:
