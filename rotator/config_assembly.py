@@ -1,8 +1,8 @@
 """From the text of the configuration to its settings, step by step.
 
 ``yaml_lines`` (text to data with lines), ``config_shape`` (data to parts: which keys, which kinds of values),
-``config_places`` (backends, destinations), ``config_clusters``, ``config_credentials``, ``config_crosses`` (what parts
-must fulfil together), ``settings`` (the result).
+``config_places`` (backends, destinations), ``config_clusters``, ``config_credentials``, ``config_service``,
+``config_crosses`` (what parts must fulfil together), ``settings`` (the result).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rotator.config_credentials import Credentials
 from rotator.config_crosses import Crosses
 from rotator.config_fields import site_of
 from rotator.config_places import Findings, Places
+from rotator.config_service import settle_service
 from rotator.config_shape import Parts, parts_of
 from rotator.faults import InvalidConfigError, Problem
 from rotator.settings import Settings
@@ -81,6 +82,7 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
     sites = {name: site_of(name, cluster.part) for name, cluster in parts.clusters.items()}
     makes_credentials = Credentials(findings, places, parts.defaults, parts.owner, sites)
     credentials = [makes_credentials.settle(part) for part in parts.credentials]
+    service = settle_service(findings, parts.service)
     Crosses(findings, clusters, parts.named_clusters).check(credentials)
     return Settings(
         path=path,
@@ -89,4 +91,5 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
         clusters=MappingProxyType(clusters),
         credentials=tuple(one.credential for one in credentials),
         single_writer=frozenset(places.single_writer),
+        service=service,
     )

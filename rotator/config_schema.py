@@ -280,6 +280,38 @@ class BackendEntry(Part):
     )
 
 
+class RetriesPart(Part):
+    """How long the service waits after a failure."""
+
+    first: Span = Field(timedelta(minutes=1), description="After the first; twice as long each time. Default: 1m.")
+    most: Span = Field(timedelta(hours=6), description="At most; from then on a person is needed. Default: 6h.")
+
+
+class LeasePart(Part):
+    """The Kubernetes Lease by which several instances agree who works."""
+
+    name: Annotated[str, *_text(values.parse_object_name)] = Field(description="The name of the Lease; it is made.")
+    namespace: Annotated[str, *_text(values.parse_object_name)] | None = Field(
+        None, description="Its namespace. Default: the pod's own."
+    )
+
+
+class ServicePart(Part):
+    """How `rotate serve` works."""
+
+    look: Span | None = Field(
+        None, description="How often it looks at every cluster, beside when something is to do. Default: 15m."
+    )
+    cron: Annotated[str, *_text(parse_cron)] | None = Field(
+        None, description="When it looks, instead of `look`; only retries come in between."
+    )
+    timezone: Annotated[str, *_text(_zone_name)] | None = Field(
+        None, description="The time zone of the cron expression, such as Europe/Vienna. Default: UTC."
+    )
+    retries: RetriesPart = Field(default_factory=RetriesPart, description="How long it waits after a failure.")
+    lease: LeasePart | None = Field(None, description="The Kubernetes Lease that says which of several works.")
+
+
 class ConfigFile(Part):
     """The whole file."""
 
@@ -293,6 +325,7 @@ class ConfigFile(Part):
     credentials: Annotated[tuple[CredentialPart, ...], Strict(strict=False)] = Field(
         min_length=1, description="The managed tokens."
     )
+    service: ServicePart = Field(default_factory=ServicePart, description="How `rotate serve` works.")
 
 
 class _EditorSchema(GenerateJsonSchema):

@@ -21,6 +21,7 @@ from rotator.config_schema import (
     CredentialPart,
     Part,
     RulesPart,
+    ServicePart,
     editor_schema,
     is_anchor_place,
 )
@@ -88,6 +89,7 @@ class Parts:
     credentials: Sequence[Salvaged[CredentialPart]]
     named_backends: frozenset[str]
     named_clusters: frozenset[str]
+    service: Salvaged[ServicePart]
 
 
 def parts_of(document: Document) -> tuple[Parts, list[Problem]]:
@@ -112,6 +114,7 @@ def _whole(file: ConfigFile) -> Parts:
         credentials=[Salvaged(("credentials", at), part) for at, part in enumerate(file.credentials)],
         named_backends=frozenset(file.backends),
         named_clusters=frozenset(file.clusters),
+        service=Salvaged(("service",), file.service),
     )
 
 
@@ -128,6 +131,7 @@ def _salvaged(data: Mapping[str, Any]) -> Parts:
         credentials=[credential for credential in found if credential],
         named_backends=frozenset(backends),
         named_clusters=frozenset(clusters),
+        service=_salvage(ServicePart, ("service",), data.get("service"), {}) or Salvaged(("service",), ServicePart()),
     )
 
 

@@ -26,6 +26,7 @@ _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9
 _ACL_PATH = re.compile(r"/|(?:/[A-Za-z0-9._-]+)+")
 _PROBE = re.compile(r"(?:/[A-Za-z0-9._:@!~%-]+)+(?:\?[A-Za-z0-9._:@!~%&=/-]+)?")
 _FINGERPRINT = re.compile(r"[0-9A-F]{64}")
+_OBJECT = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 _NEAR_MISSES = {"vm": "vms", "node": "nodes", "pools": "pool", "storages": "storage", "mappings": "mapping"}
 
 
@@ -165,6 +166,14 @@ def parse_fingerprint(text: str) -> str:
         advice = "write the 64 hex digits that `pvenode cert info` shows"
         raise InvalidValueError("not a SHA-256 fingerprint", advice)
     return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+def parse_object_name(text: str) -> str:
+    """Read the name of an object in Kubernetes, short enough for us to append a number."""
+    if not _OBJECT.fullmatch(text):
+        advice = "write small letters, digits and -, 53 at most"
+        raise InvalidValueError("not the name of an object in Kubernetes", advice)
+    return text
 
 
 def parse_file(text: str) -> str:

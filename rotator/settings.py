@@ -59,6 +59,26 @@ class ClusterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """The Kubernetes Lease by which several instances agree who works. Without a namespace: the pod's own."""
+
+    name: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How the service works: it looks around at each match of ``cron``, and without one after each ``look``."""
+
+    look: timedelta = timedelta(minutes=15)
+    cron: str | None = None
+    timezone: str = "UTC"
+    retry_first: timedelta = timedelta(minutes=1)
+    retry_most: timedelta = timedelta(hours=6)
+    lease: LeaseSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration. ``single_writer`` names the backends that are accepted without compare-and-set."""
 
@@ -68,3 +88,4 @@ class Settings:
     clusters: Mapping[str, ClusterSettings]
     credentials: tuple[Credential, ...]
     single_writer: frozenset[str] = frozenset()
+    service: ServiceSettings = ServiceSettings()

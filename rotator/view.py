@@ -11,7 +11,19 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from rotator.marker import Marker, Name
-from rotator.model import Credential, Held, Observation, Request, Strategy, Token, TokenId, TokenState, Unread
+from rotator.model import (
+    Credential,
+    Held,
+    Observation,
+    Request,
+    Secret,
+    Strategy,
+    Token,
+    TokenId,
+    TokenState,
+    Unread,
+    UserState,
+)
 
 SPREAD = 0.1
 """The share of the interval over which credentials of one interval are spread, by a hash of their names."""
@@ -211,6 +223,14 @@ def own_marker(credential: Credential, token: TokenState) -> Marker | None:
         return marker if token.id.name == credential.base else None
     name = Name.parse(token.id.name)
     return marker if name and name.base == credential.base else None
+
+
+def at_a_glance(credential: Credential, user: UserState, now: datetime) -> Observation:
+    """Take the newest token marked published for the one that the record names, as the policy does at a glance."""
+    marked = [(marker, token) for token in user.tokens if (marker := own_marker(credential, token))]
+    published = [(marker.issued, token.id) for marker, token in marked if marker.published]
+    held = Held(Token(max(published)[1], Secret("")) if published else None)
+    return Observation(credential, now, user.tokens, (held,) * len(credential.destinations))
 
 
 def due_at(credential: Credential, issued: datetime) -> datetime:

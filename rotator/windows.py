@@ -43,7 +43,12 @@ def next_opening(windows: Iterable[Window], at: datetime) -> datetime | None:
 
 
 def _opening_after(window: Window, after: datetime) -> datetime | None:
-    moments = CronSim(window.cron, after.astimezone(parse_timezone(window.timezone)))
+    return next_match(window.cron, window.timezone, after)
+
+
+def next_match(cron: str, timezone: str, after: datetime) -> datetime | None:
+    """Return the first match of a cron expression after a time; None when there is none in the next 50 years."""
+    moments = CronSim(cron, after.astimezone(parse_timezone(timezone)))
     for moment in moments:
         opening = moment.astimezone(UTC)  # times of one zone compare by their wall clocks, which run twice
         if opening > after:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
     "Rotate": {
         "now": Lazy("rotator.cli.runs", "now", "Rotate now, due or not."),
         "due": Lazy("rotator.cli.runs", "due", "Rotate what is due, finish what is unfinished."),
+        "serve": Lazy("rotator.cli.serving", "serve", "Rotate what is due, and go on doing so until stopped."),
     },
     "Look (nothing is changed)": {
         "plan": Lazy("rotator.cli.looks", "plan", "Say what would happen, step by step, and why."),

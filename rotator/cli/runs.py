@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from rotator.cli import invocation, running
+from rotator.cli import invocation, running, sharding
 from rotator.cli.invocation import Command, Invocation
 from rotator.cli.output import Report
 from rotator.cli.planning import plan_of
@@ -17,6 +17,7 @@ from rotator.durations import EXAMPLES, parse_duration
 from rotator.faults import InvalidValueError
 from rotator.fleet import unpaused
 from rotator.model import Credential, Request
+from rotator.shards import ALL, Shard
 
 
 def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> timedelta | None:
@@ -74,10 +75,11 @@ def now(
 @click.command(cls=Command)
 @invocation.names()
 @dry_run
+@sharding.shard()
 @invocation.parallel()
 @invocation.login()
 @click.pass_obj
-def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, parallel: int) -> Report:
+def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, shard: Shard, parallel: int) -> Report:
     """Rotate what is due, and finish what is unfinished.
 
     Without a NAME, all credentials that are not paused. Run it as often as you like: it does what is to do and
@@ -85,7 +87,8 @@ def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, parallel: int
 
     Example: rotate due
     """
-    credentials = asked.chosen(names) if names else unpaused(asked.chosen(()))
+    refuse(bool(names) and shard != ALL, "either names or a shard, not both")
+    credentials = asked.chosen(names) if names else shard.of(unpaused(asked.chosen(())))
     if dry_run:
         return foresee(asked, credentials, Request(), parallel)
     return run(asked, credentials, Request(), parallel)

@@ -10,8 +10,8 @@ from functools import cached_property
 from rotator.errors import RotatorError
 from rotator.fleet import Fleet, Lane, Survey, in_lanes, unreached_for
 from rotator.marker import Marker
-from rotator.model import Credential, Held, Observation, Request, Secret, Token, TokenState, UserState
-from rotator.view import View, due_at, own_marker
+from rotator.model import Credential, Request, TokenState
+from rotator.view import View, at_a_glance, due_at
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,6 @@ class Standing:
         """The tokens that were issued and never published, and are too old to be in flight."""
         view = self.view
         return [str(it.id) for it in view.above_old if not view.markers[it.id].published] if view else []
-
-
-def at_a_glance(credential: Credential, user: UserState, now: datetime) -> Observation:
-    """Take the newest token marked published for the one that the record names, as the policy does at a glance."""
-    marked = [(marker, token) for token in user.tokens if (marker := own_marker(credential, token))]
-    published = [(marker.issued, token.id) for marker, token in marked if marker.published]
-    held = Held(Token(max(published)[1], Secret("")) if published else None)
-    return Observation(credential, now, user.tokens, (held,) * len(credential.destinations))
 
 
 def look(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Standing]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
@@ -53,10 +53,15 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Take signals for a run."""
+def stopping(then: Callable[[], None] = lambda: None) -> Iterator[Stop]:
+    """Take signals for a run; ``then`` is called after each, and may take no lock."""
     stop = Stop()
-    with handling(stop.ask):
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        stop.ask(number, frame)
+        then()
+
+    with handling(asked):
         yield stop
 
 
@@ -68,9 +73,9 @@ def leaving() -> Iterator[None]:
 
 
 @contextmanager
-def handling(handler: Handler) -> Iterator[None]:
+def handling(handler: Handler, signals: Iterable[signal.Signals] = SIGNALS) -> Iterator[None]:
     """Put handlers in place and, at the end, those that were there before."""
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:

@@ -14,7 +14,10 @@ import pytest
 from rotator.cli import main as entry
 from tests.repo.tree import markdown, read
 
-HEAVY = ("boto3", "cryptography", "hvac", "kubernetes", "proxmoxer", "requests", "rotator_backends")
+HEAVY = (
+    *("boto3", "cryptography", "hvac", "kubernetes", "proxmoxer", "requests", "rotator_backends"),
+    *("apscheduler", "cheroot", "prometheus_client", "structlog"),
+)
 STARTED = """
 import contextlib, io, json, sys
 from rotator.cli.main import main
@@ -122,7 +125,9 @@ def imported(*arguments: str) -> set[str]:
     return set(json.loads(run.stdout))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["now", "--help"], ["due", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["now", "--help"], ["due", "--help"], ["serve", "--help"]], ids=" ".join
+)
 def test_help_imports_no_backend_and_no_library_of_one(arguments: list[str]) -> None:
     """A CronJob starts often: what is not configured costs nothing."""
     assert imported(*arguments).isdisjoint(HEAVY)

@@ -1,0 +1,146 @@
+"""``rotate serve``: wiring and signals; the work is done by ``rotator.service``.
+
+The libraries of the extra ``serve`` are imported when the service is started, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rotator import bugs, config, registry
+from rotator.cli import invocation, sharding
+from rotator.cli.invocation import Invocation, common_options, invoked
+from rotator.cli.progress import progress
+from rotator.cli.running import say
+from rotator.cli.stopping import Stop, handling, leave, stopping
+from rotator.errors import ConfigError
+from rotator.events import Listener
+from rotator.settings import Settings
+from rotator.shards import Shard
+from rotator.wiring import open_fleet
+
+if TYPE_CHECKING:
+    from rotator.service.bell import Bell
+    from rotator.service.service import Service
+
+NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
+GRACE = 25.0
+"""Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30."""
+
+
+class Serving(click.Command):
+    """A command that goes on until it is stopped, and so has no document to print at its end."""
+
+    def __init__(self, name: str | None, *, params: list[click.Parameter] | None = None, **settings: Any) -> None:  # noqa: ANN401 - click's
+        common = [it for it in common_options() if it.name != "as_json"]
+        super().__init__(name, params=[*(params or []), *common], **settings)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Do the work."""
+        ctx.params["as_json"] = False
+        ctx.obj = invoked(ctx)
+        super().invoke(ctx)
+
+
+@click.command(cls=Serving)
+@sharding.shard()
+@invocation.parallel()
+@click.pass_obj
+def serve(asked: Invocation, *, shard: Shard, parallel: int) -> None:
+    """Rotate what is due, and go on doing so until stopped.
+
+    SIGHUP reads the configuration again and looks at everything; so does a change of the file. SIGTERM finishes what
+    is under way, a second one ends at once.
+
+    Example: rotate serve
+    """
+    require_extra()
+    from rotator.service.axis import AwakeClock  # noqa: PLC0415 - see above
+    from rotator.service.bell import Bell  # noqa: PLC0415 - see above
+    from rotator.service.leader import Everybody  # noqa: PLC0415 - see above
+    from rotator.service.reload import Source  # noqa: PLC0415 - see above
+    from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
+    from rotator.service.service import House, Service  # noqa: PLC0415 - see above
+
+    clock, bell = asked.clock or AwakeClock(), Bell()
+    source = Source(asked.path, lambda: config.load(asked.path, find_backend=registry.find, environ=os.environ))
+
+    def opened(settings: Settings, listen: Listener) -> Any:  # noqa: ANN401 - a context with a fleet
+        each = max(1, parallel // len(settings.clusters))
+        return open_fleet(settings, listen, parallel=each, clock=clock)
+
+    with progress(sys.stderr, is_terminal=False, verbose=asked.verbose) as show:
+        house = House(
+            source=source,
+            open_fleet=opened,
+            clock=clock,
+            leader=Everybody(),
+            executor=in_threads(parallel),
+            ring=bell.ring,
+            caught=lambda error: tell_bug(error, verbose=asked.verbose),
+            listeners=[show],
+            shard=shard,
+        )
+        until_stopped(Service(house), bell)
+
+
+def require_extra() -> None:
+    """Look whether everything is installed. Raises: ``ConfigError``."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        message = f"`rotate serve` needs {', '.join(missing)}, which is not installed"
+        raise ConfigError(message, hint="pip install 'proxmox-token-rotator[serve]'")
+
+
+def tell_bug(error: Exception, *, verbose: bool) -> None:
+    """Say on stderr that a bug was survived."""
+    say(f"rotate: {bugs.named(error)}" + ("\n" + "\n".join(bugs.traced(error)) if verbose else ""))
+
+
+def until_stopped(service: Service, bell: Bell) -> None:
+    """Go on until a signal says to stop; then finish what is under way, within the grace."""
+    with stopping(then=bell.ring) as stop, reloading(service.reload, bell.ring):
+        tell_start(service)
+        while not stop.signal:
+            bell.wait(service.tick())
+        service.stop()
+        finish(service, bell, stop)
+    say("rotate: stopped; nothing is under way")
+
+
+def finish(service: Service, bell: Bell, stop: Stop) -> None:
+    """Wait for what is under way; leave it where it is when that takes too long, which is safe too."""
+    from time import monotonic  # noqa: PLC0415 - of real time only, whatever clock the work goes by
+
+    end = monotonic() + GRACE
+    while not service.is_idle:
+        if monotonic() >= end:
+            leave(stop.signal, "left what is under way where it is; the next run finishes it or cleans it up")
+        bell.wait(min(1.0, end - monotonic()))
+    service.close()
+
+
+def tell_start(service: Service) -> None:
+    """Say what is served."""
+    standing = service.board.standing
+    many = f"{len(standing.credentials)} credentials of {len(standing.clusters)} clusters"
+    say(f"rotate: serving {many}, as {standing.configuration.path} says")
+
+
+@contextmanager
+def reloading(reload: Callable[[], None], ring: Callable[[], None]) -> Iterator[None]:
+    """Take SIGHUP for a wish to read the configuration again."""
+
+    def heard(_number: int, _frame: object) -> None:
+        reload()
+        ring()
+
+    with handling(heard, (signal.SIGHUP,)):
+        yield
