@@ -112,7 +112,7 @@ CONNECTIONS = (
         "somebody else holds the cluster's lock on users",
         "500 with `got lock request timeout` after 9.9 s",
         "nothing happened; a lock that was left behind is broken after 120 s",
-        ("rotate due, a little later", "pvecm status"),
+        ("rotate due", "pvecm status"),
     ),
     Cause(
         "regenerate-unknown",

@@ -67,6 +67,14 @@ LOGINS = (
         f"{_TOKENS} > {{token}} > Regenerate Secret (PVE 9.1 and later); before that, remove it and add it again",
     ),
     Cause(
+        "login-refused",
+        "PVE refuses {token}, and the operator may not see why",
+        "the operator sees neither the user nor its tokens",
+        _ANSWER,
+        ("journalctl -u pvedaemon -u pveproxy | grep 'authentication failure'", "pveum user token list {userid}"),
+        "node > Syslog",
+    ),
+    Cause(
         "password-wrong",
         "the password is not the one of {userid}",
         "`POST /access/ticket` says `authentication failure` although the user is there, enabled and not expired",

@@ -17,9 +17,13 @@ OPERATORS = (
     Cause(
         "operator-refused",
         "PVE does not let the operator in",
-        "401 at the first call; nobody else can be asked why, so look at the node: journalctl -u pvedaemon",
+        "401 at the first call; as a person one can ask why: rotate doctor --login, or on the node: journalctl",
         "nothing can be rotated on {cluster}; what is published goes on working until it expires",
-        ("pveum user token list {userid}", "pveum user token add {userid} NEW-NAME --privsep 0"),
+        (
+            "rotate doctor --login root@pam",
+            "pveum user token list {userid}",
+            "pveum user token add {userid} NEW-NAME --privsep 0",
+        ),
         "Datacenter > Permissions > API Tokens",
     ),
     Cause(

@@ -53,6 +53,7 @@ STATUSES = (
             "csrf-missing",
             "cookie-beside-token",
             "password-wrong",
+            "login-refused",
             "node-lag",
             "no-quorum",
             "operator-refused",

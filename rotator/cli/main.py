@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
         "plan": Lazy("rotator.cli.looks", "plan", "Say what would happen, step by step, and why."),
         "status": Lazy("rotator.cli.looks", "status", "Say how things stand."),
         "verify": Lazy("rotator.cli.looks", "verify", "Prove that what consumers read works, everywhere."),
+        "doctor": Lazy("rotator.cli.doctoring", "doctor", "Say what is wrong, why, and what mends it."),
         "explain": Lazy("rotator.cli.explaining", "explain", "Say what a status, a reason or an exit code means."),
     },
     "Set up": {

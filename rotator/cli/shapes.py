@@ -262,6 +262,39 @@ class Explained(Shape):
     causes: tuple[Remedy, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ailment(Shape):
+    """One cause that ``doctor`` found, with what speaks for it.
+
+    ``severity`` is ``locked-out`` (a published record does not work), ``error``, ``warning`` (somebody may do too much,
+    or something will fail) or ``note`` (it is meant so). The rest is as in ``explain``, for the case at hand.
+    """
+
+    code: str
+    severity: str
+    what: str
+    evidence: tuple[str, ...]
+    consequence: str
+    commands: tuple[str, ...]
+    web: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined(Shape):
+    """What ``doctor`` says of one thing.
+
+    ``kind`` is ``cluster``, ``operator``, ``store``, ``credential``, or ``request`` for what a consumer shows.
+    ``unknown`` is what could not be found out, and why.
+    """
+
+    kind: str
+    name: str
+    cluster: str
+    exit_code: int
+    findings: tuple[Ailment, ...]
+    unknown: tuple[str, ...]
+
+
 SHAPES: dict[str, type[Shape]] = {
     "now": Ran,
     "due": Ran,
@@ -271,6 +304,7 @@ SHAPES: dict[str, type[Shape]] = {
     "status": Stands,
     "verify": Verified,
     "adopt": Adopted,
+    "doctor": Examined,
     "explain": Explained,
     "pause": Flagged,
     "resume": Flagged,

@@ -19,6 +19,7 @@ from rotator.cli import main as entry
 from rotator.errors import ExitCode
 from rotator.policy import Reason
 from tests.cli.shape import check_shape
+from tests.doctor.errors_page import CHECKED_IN, page
 
 SOURCES = sorted(Path(rotator.__file__).parent.rglob("*.py"))
 REFERRED = re.compile(r"rotate explain ([a-z0-9][a-z0-9-]*)")
@@ -122,10 +123,15 @@ def test_an_unknown_word_is_refused_with_a_guess() -> None:
     assert "did you mean 'not-adopted'?" in result.output
 
 
-@pytest.mark.parametrize("words", [[], ["401"], ["5"], ["not-adopted"], ["csrf-missing"]], ids=" ".join)
+@pytest.mark.parametrize("words", [[], ["401"], ["5"], ["forced"], ["csrf-missing"]], ids=" ".join)
 def test_a_script_gets_the_same_in_its_shape(words: list[str]) -> None:
     """As one JSON document."""
     printed = explain(*words, "--json").output
     check_shape("explain", printed, is_dry=False)
     names = [it["name"] for it in json.loads(printed)["results"]]
     assert names == (words or list(PAGES))
+
+
+def test_the_page_on_errors_is_written_from_the_same_text() -> None:
+    """What is read on the web and what a terminal says cannot differ; see `tests.doctor.errors_page`."""
+    assert CHECKED_IN.read_text(encoding="utf-8") == page().rstrip("\n") + "\n"

@@ -1,0 +1,251 @@
+"""Examine clusters, operators, stores and credentials: gather, then judge. Nothing is changed.
+
+What a credential's consumers could not do is never found by failing on purpose: PVE is asked with a stored secret only
+where the operator's side explains nothing, and then once, because a refused login takes 3 s and is logged (measured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+from rotator.backend import Backend
+from rotator.doctor import cluster_checks, operator_checks, store_checks
+from rotator.doctor.evidence import StoreSeen
+from rotator.doctor.finding import Diagnosis, Finding, Kind, Severity, found
+from rotator.doctor.gather import Look, see_store
+from rotator.doctor.given import stored_fault
+from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
+from rotator.errors import RotatorError
+from rotator.fleet import Fleet
+from rotator.model import Credential, Held, Observation, Stored, Strategy, Token, TokenId, Unread
+from rotator.observe import understood
+from rotator.policy import Reason, judge
+from rotator.pve import Inspected
+from rotator.settings import Settings
+
+STOPS = {
+    Reason.NOT_ADOPTED: "not-adopted",
+    Reason.OTHER_TOKEN: "other-token",
+    Reason.TOO_MANY_ORPHANS: "too-many-orphans",
+}
+"""What the policy stops at and nothing here finds by itself."""
+
+
+@dataclass(frozen=True)
+class Ward:
+    """All that is examined in one call, cluster by cluster."""
+
+    settings: Settings
+    fleet: Fleet
+    person: str = ""
+    """Who has logged in instead of the operators."""
+
+    def diagnose(self, credentials: Sequence[Credential], clusters: Iterable[str]) -> list[Diagnosis]:
+        """Examine these clusters with their operators, then the stores, then each credential."""
+        examined = [self.examine_cluster(name, credentials) for name in clusters]
+        looks = {name: look for name, look, _ in examined if look}
+        patients = [Patient(it, self.settings.backends, looks.get(it.cluster)) for it in credentials]
+        stores = [it for patient in patients for it in patient.store_diagnoses()]
+        unique = {it.name: it for it in stores}.values()
+        return [*(it for _, _, found_ in examined for it in found_), *unique, *(it.diagnosis() for it in patients)]
+
+    def examine_cluster(self, name: str, credentials: Sequence[Credential]) -> tuple[str, Look | None, list[Diagnosis]]:
+        """Examine a cluster and its operator; no look where the operator gets nowhere."""
+        own = [it for it in credentials if it.cluster == name]
+        try:
+            look = self.look(name)
+            cluster = Diagnosis(
+                Kind.CLUSTER,
+                name,
+                name,
+                tuple(cluster_checks.ailments(look.cluster)),
+                tuple(cluster_checks.unknown_of(look.cluster)),
+            )
+        except RotatorError as error:
+            return name, None, [Diagnosis(Kind.OPERATOR, name, name, (unreadable(name, str(error), error.hint),))]
+        operator = examine_operator(look, own)
+        return name, look if look.cluster.view else None, [cluster, operator] if operator else [cluster]
+
+    def look(self, name: str) -> Look:
+        """Open a cluster. Raises: ``ConfigError``; what reading a password's reference raises."""
+        pve = cast("Inspected", self.fleet.open_cluster(name))  # the adapter is one; a fleet needs less of it
+        return Look(pve, self.settings.clusters[name], self.settings.backends, self.fleet.clock, self.person)
+
+
+def unreadable(cluster: str, *said: str) -> Finding:
+    """Make the finding of an operator whose token or password cannot be read."""
+    return found("operator-unreadable", *filter(None, said), about={"cluster": cluster})
+
+
+def examine_operator(look: Look, credentials: Sequence[Credential]) -> Diagnosis | None:
+    """Examine the operator of a cluster; None where nobody answered that could know it."""
+    name = look.pve.name
+    if look.unreadable:
+        return Diagnosis(Kind.OPERATOR, name, name, (unreadable(name, *look.unreadable.told),))
+    troubles = [it.trouble for it in look.cluster.endpoints if it.trouble]
+    if look.cluster.view is None:
+        refused = next((it for it in troubles if it.code.startswith("operator")), None)
+        userid = look.identity[0] if refused else ""
+        about = {"cluster": name, "userid": userid, "operator": userid}
+        if refused is None:
+            return None
+        return Diagnosis(Kind.OPERATOR, userid, name, (found(refused.code, *refused.told, about=about),))
+    if look.person and (finding := refused_operator(look)):
+        return Diagnosis(Kind.OPERATOR, str(look.identity[1] or look.identity[0]), name, (finding,))
+    seen = look.operator(credentials)
+    who = str(seen.token or seen.userid)
+    findings = tuple(operator_checks.powers(seen))
+    return Diagnosis(Kind.OPERATOR, who, name, findings, tuple(operator_checks.unknown_of(seen)))
+
+
+def refused_operator(look: Look) -> Finding | None:
+    """Explain, from a person's side, why PVE would not let the operator in; its secret is not tried."""
+    userid, token = look.identity
+    return why_refused(look.claimed(token)) if token else why_no_user(look.claimed(TokenId(userid, "")))
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One credential; ``look`` is None where its cluster could not be asked."""
+
+    credential: Credential
+    backends: Mapping[str, Backend]
+    look: Look | None
+
+    @cached_property
+    def stores(self) -> list[tuple[StoreSeen, Stored | None]]:
+        """Read every destination; before PVE is asked for the tokens, as a run does."""
+        return [see_store(it, self.backends) for it in self.credential.destinations]
+
+    @cached_property
+    def held(self) -> list[Held | Unread]:
+        """What every destination holds, in the protocol's terms."""
+        both = zip(self.credential.destinations, self.stores, strict=True)
+        return [
+            Unread(seen.unread.said) if seen.unread else understood(destination, stored)
+            for destination, (seen, stored) in both
+        ]
+
+    def store_diagnoses(self) -> list[Diagnosis]:
+        """Examine the stores."""
+        return [
+            Diagnosis(
+                Kind.STORE,
+                seen.label,
+                self.credential.cluster,
+                tuple(store_checks.ailments(seen)),
+                tuple(store_checks.unknown_of(seen)),
+            )
+            for seen, _ in self.stores
+        ]
+
+    def diagnosis(self) -> Diagnosis:
+        """Examine the credential itself; of one cause that shows twice, the first finding counts."""
+        findings = {it.code: it for it in reversed([*self._findings()])}
+        ordered = tuple(reversed(findings.values()))
+        return Diagnosis(
+            Kind.CREDENTIAL, self.credential.name, self.credential.cluster, ordered, tuple(self._unknown())
+        )
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._of_records()
+        if self.look and self._primary:
+            yield from self._of_token(self.look, self._primary)
+        if self.look:
+            yield from self._of_policy(self.look)
+            yield from self._of_regenerate(self.look)
+
+    def _of_records(self) -> Iterator[Finding]:
+        primary = self._primary
+        for index, (held, (seen, stored)) in enumerate(zip(self.held, self.stores, strict=True)):
+            about = {"place": seen.label, "credential": self.credential.name}
+            if seen.unread:
+                continue
+            fault = self._misspelt(stored)
+            if fault:
+                yield locked_out(fault)
+            elif isinstance(held, Unread):
+                yield found("record-misshapen", held.message, about=about)
+            elif held.token is None:
+                yield found("record-empty", f"{seen.label} was read", about=about)
+            elif index and held.token != primary and primary is not None:
+                evidence = f"it holds {held.token.id}, the primary {primary.id}"
+                yield found("mirror-behind", evidence, about=about)
+            elif not held.is_complete:
+                yield found("record-incomplete", f"the token there is {held.token.id}", about=about)
+
+    def _misspelt(self, stored: Stored | None) -> Finding | None:
+        for key, value in sorted(stored.fields.items()) if stored else ():
+            shown = stored_fault(value)
+            if shown and (shown.token is None or shown.token.userid == self.credential.userid):
+                about = {"token": str(shown.token or ""), "credential": self.credential.name}
+                return found(shown.fault, f"in the key {key} of its record: {shown.evidence}", about=about)
+        return None
+
+    def _of_token(self, look: Look, token: Token) -> Iterator[Finding]:
+        if token.id.userid != self.credential.userid:
+            yield other_realm(self.credential, token) or self._stop("other-token", f"it holds {token.id}")
+            return
+        seen = look.of_credential(token, self.credential)
+        finding = why_refused(seen) or secret_wrong(seen) or why_forbidden(seen)
+        if finding:
+            yield locked_out(finding)
+
+    def _of_policy(self, look: Look) -> Iterator[Finding]:
+        user = look.users.get(self.credential.userid)
+        primary = self._primary
+        if user is None or (primary and primary.id.userid != user.userid):
+            return
+        usable = user.is_usable(look.pve.now())
+        seen = Observation(self.credential, look.pve.now(), user.tokens, tuple(self.held), user_usable=usable)
+        finding = judge(seen)
+        if code := STOPS.get(finding.reason):
+            yield self._stop(code, finding.message)
+
+    def _stop(self, code: str, evidence: str) -> Finding:
+        about = {"credential": self.credential.name, "userid": self.credential.userid}
+        about |= {"place": self.credential.primary.label, "token": str(self._primary.id) if self._primary else ""}
+        return found(code, evidence, about=about)
+
+    @property
+    def _primary(self) -> Token | None:
+        held = self.held[0]
+        return held.token if isinstance(held, Held) else None
+
+    def _of_regenerate(self, look: Look) -> Iterator[Finding]:
+        if self._knows_regenerate(look) is False:
+            yield found("regenerate-unknown", "PVE does not know the parameter `regenerate`")
+
+    def _knows_regenerate(self, look: Look) -> bool | None:
+        if self.credential.strategy is not Strategy.REGENERATE:
+            return None
+        try:
+            return look.pve.knows_regenerate(self.credential.userid)
+        except RotatorError:
+            return None
+
+    def _unknown(self) -> Iterator[str]:
+        if isinstance(self.held[0], Unread):
+            yield "whether what its consumers read works: the record was not read"
+        elif self.look is None:
+            yield "all that PVE knows of it: the cluster could not be asked"
+        elif self._primary and self.look.entries_of(self._primary.id) is None:
+            yield "what its token was granted: the operator lacks Sys.Audit on /access"
+
+
+def locked_out(finding: Finding) -> Finding:
+    """Say of a finding that it keeps consumers of a published record out."""
+    return replace(finding, severity=Severity.LOCKED_OUT)
+
+
+def other_realm(credential: Credential, token: Token) -> Finding | None:
+    """See that the record's user and the configured one differ in the realm alone."""
+    ours, theirs = credential.userid, token.id.userid
+    if ours == theirs or ours.rpartition("@")[0] != theirs.rpartition("@")[0]:
+        return None
+    evidence = f"the record says {theirs}, the configuration {ours}"
+    about = {"token": str(token.id), "userid": theirs, "name": token.id.name, "credential": credential.name}
+    return locked_out(found("realm-wrong", evidence, about=about))
