@@ -85,15 +85,17 @@ class View:
         return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
 
     def is_predecessor(self, token: TokenState) -> bool:
-        """Whether one of ours names it as its predecessor.
+        """Whether one of ours names it as its predecessor, or has retired it.
 
         A name of our form is never used twice, so it is that very token. Any other may be: what was adopted bears our
         marker from its retirement on, which comes before its successor is marked; a namesake that somebody has made
-        since does not.
+        since does not. Its successor may be gone before it, as after a rotation without overlap.
         """
         successors = [marker for marker in self.markers.values() if marker.after == token.id.name]
-        if Name.parse(token.id.name) or is_marked_by(self.credential, token):
+        if Name.parse(token.id.name):
             return bool(successors)
+        if is_marked_by(self.credential, token):
+            return bool(successors) or token.expire is not None
         return any(not marker.published for marker in successors)
 
     def is_adopted(self, token: TokenState) -> bool:

@@ -275,6 +275,17 @@ def test_a_token_is_not_revoked_in_the_second_of_its_end(w: World) -> None:
     assert w.standing() == {"ci-1": "marked, ends in 0s", "ci-2": "marked"}
 
 
+def test_what_was_adopted_is_revoked_also_when_its_successor_is_gone_before_it(w: World) -> None:
+    """Its own marker and its end say that it was retired; nobody else names it any more."""
+    w.pve.grant("/vms", "PVEVMUser", token=str(w.hand_made()))
+    ci = w.credential(adopt=True)
+    w.run(ci)
+    w.run(ci, forced=True)
+    w.pve.delete_token(f"ci@pve!{next(it for it in w.tokens() if it.startswith('ci-1-'))}")
+    assert w.standing() == {"ci-2": "marked", "hand": "marked, ends in 1d"}
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
 def test_a_mirror_that_lacks_the_token_gets_it(w: World) -> None:
     """Rule 6: also one that was added to the configuration later."""
     w.settled()
