@@ -23,7 +23,7 @@ from rotator.testing.kubernetes_store import Key
 from rotator.testing.vault_exchange import VaultRequest
 from rotator.testing.vault_kv import VersionTwo
 from rotator_backends.file import FileBackend
-from tests.aws.lab import forget_aws, lab_at
+from tests.aws.lab import REGION, forget_aws, lab_at
 from tests.kubernetes_secret.lab import NEEDED, ROTATOR, SimulatedLab, encoded
 from tests.vault.lab import VARIABLES, simulated
 
@@ -139,9 +139,10 @@ class VaultRecords:
 
 @dataclass(frozen=True)
 class AwsRecords:
-    """Records in Secrets Manager, read and written with AWS's own client."""
+    """Records in Secrets Manager, read in the simulated server's own memory, written with AWS's own client."""
 
     made: Backend
+    server: SimulatedAws
     client: Any
     prefix: str
     names: set[str]
@@ -158,11 +159,8 @@ class AwsRecords:
 
     def read(self, name: str) -> Content | None:
         """Read the current version."""
-        try:
-            found = self.client.get_secret_value(SecretId=f"{self.prefix}/{name}")
-        except self.client.exceptions.ResourceNotFoundException:
-            return None
-        content: Content = json.loads(found["SecretString"])
+        text = self.server.text(REGION, f"{self.prefix}/{name}")
+        content: Content | None = json.loads(text) if text else None
         return content
 
     def write(self, content: Mapping[str, Any], name: str) -> None:
@@ -252,7 +250,7 @@ def aws(folder: Path) -> Iterator[Place]:
         for ask in (made.read, made.preflight):
             ask(lab.place(made))
         patch.undo()
-        yield lambda _: AwsRecords(made, client, f"{lab.prefix}/world-{next(count)}", set())
+        yield lambda _: AwsRecords(made, server, client, f"{lab.prefix}/world-{next(count)}", set())
 
 
 @contextmanager

@@ -26,10 +26,11 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
-from rotator.testing.aws_moto import Outcome, error, perform
+from rotator.testing.aws_moto import CURRENT, Outcome, error, perform
 from rotator.testing.aws_policy import Statement, allows, needs
 
 if TYPE_CHECKING:
@@ -117,6 +118,13 @@ class SimulatedAws:
     def actions(self) -> list[str]:
         """List the actions that were called, in order."""
         return [call.action for call in self.calls]
+
+    def text(self, region: str, name: str) -> str | None:
+        """Look at the current value of a secret, without a call; None where there is none."""
+        with self._lock:
+            found = secretsmanager_backends[ACCOUNT][region].secrets.get(name)
+            versions = found.versions.values() if found and not found.is_deleted() else ()
+            return next((it["secret_string"] for it in versions if CURRENT in it["version_stages"]), None)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from rotator.testing.aws import SimulatedAws
 from rotator.testing.aws_policy import Statement, allows
 from tests.aws.lab import REGION, Lab
 
@@ -165,3 +166,17 @@ def test_a_policy_allows_what_a_statement_names(action: str, resource: str, answ
     """Both, the action and the resource."""
     policy: list[Statement] = [{"Action": "a:Get", "Resource": "arn:x/*"}, {"Action": ["b:*"], "Resource": "*"}]
     assert allows(policy, action, resource) is answer
+
+
+def test_a_look_is_no_call_and_shows_what_is_current(aws: SimulatedAws, lab: Lab) -> None:
+    """Not what is pending, not what was deleted, and nothing where there is nothing."""
+    client, name = lab.client(), str(lab.fresh()["secret_id"])
+    assert aws.text(REGION, name) is None
+    client.create_secret(Name=name, SecretString="first")
+    client.put_secret_value(SecretId=name, SecretString="second")
+    client.put_secret_value(SecretId=name, SecretString="third", VersionStages=["AWSPENDING"])
+    aws.calls.clear()
+    assert (aws.text(REGION, name), aws.text("eu-north-1", name)) == ("second", None)
+    assert aws.calls == []
+    client.delete_secret(SecretId=name)
+    assert aws.text(REGION, name) is None

@@ -1,7 +1,9 @@
 """Worlds to plant situations in, each scenario once for every store that records may be in.
 
-``@pytest.mark.stores("file", because="...")`` names the stores of a scenario that is not about all of them. The
-variable ``ROTATE_TEST_STORES`` narrows the stores of a whole run, ``file`` always among them.
+``@pytest.mark.stores("file", because="...")`` names the stores of a scenario that is not about all of them. None is
+left out for the time that it takes: crashes and invariants, which look at a record before and after each call, take 1.1
+times as long in Kubernetes as in files, 1.4 times in Vault, 2.1 times in AWS (``--durations=0`` of the two, summed by
+store). The variable ``ROTATE_TEST_STORES`` narrows the stores of a whole run, ``file`` always among them.
 """
 
 from __future__ import annotations

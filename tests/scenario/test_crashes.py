@@ -1,7 +1,4 @@
-"""I3: a rotation dies at every single call, before or after its effect, and further runs bring it all to rest.
-
-Not on AWS: its simulation takes several times as long for each of the thousands of calls.
-"""
+"""I3: a rotation dies at every single call, before or after its effect, and further runs bring it all to rest."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from rotator.model import Credential, Grant, Request, Strategy
 from tests.scenario.killing import Killed, Reaper, mortal
 from tests.scenario.witness import watched
 from tests.world import World, comes_to_rest
-
-pytestmark = pytest.mark.stores("file", "vault", "kubernetes", because="these are the fast ones")
 
 
 def rotation(w: World) -> Credential:

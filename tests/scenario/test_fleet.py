@@ -17,20 +17,21 @@ from rotator.proxmox import ProxmoxCluster
 from rotator.pve import Pve
 from rotator.testing.exchange import HangUpBefore
 from rotator.testing.faulty_backend import Operation
+from tests.stores import Place
 from tests.world import World, reasons, world
 
 NAMES = ("home", "office", "lab")
 
 
 @pytest.fixture
-def worlds(tmp_path: Path, watch: Callable[[str], None]) -> Iterator[dict[str, World]]:
-    """Return three clusters, each with its folder of records."""
+def worlds(tmp_path: Path, place: Place, watch: Callable[[str], None]) -> Iterator[dict[str, World]]:
+    """Return three clusters, each with a place for its records."""
     with ExitStack() as stack:
         made = {}
         for name in NAMES:
             folder = tmp_path / name
             folder.mkdir(mode=0o700)
-            made[name] = stack.enter_context(world(folder, watch=watch))
+            made[name] = stack.enter_context(world(folder, records=place(folder), watch=watch))
         yield made
 
 

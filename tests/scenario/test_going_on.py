@@ -13,8 +13,6 @@ from rotator.proxmox import ProxmoxCluster
 from rotator.testing.faulty_backend import Operation
 from tests.world import World
 
-pytestmark = pytest.mark.stores("file", because="it is about what is begun, whatever the store")
-
 
 def test_a_stop_between_two_acts_leaves_the_second_to_the_next_run(w: World) -> None:
     """What was begun is finished: the old token is revoked, and replacing the current one is left."""

@@ -32,8 +32,6 @@ FAULTS: tuple[Fault | None, ...] = (
     HangUpAfter(),
 )
 
-pytestmark = pytest.mark.stores("file", "vault", "kubernetes", because="a witness reads too often for moto")
-
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_i1_the_record_logs_in_at_every_moment_and_may_do_what_it_should(w: World, fault: Fault | None) -> None:

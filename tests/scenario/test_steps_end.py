@@ -17,8 +17,6 @@ NEW_IS_OUT = "ci@pve!ci-2-10001 is published; ci@pve!ci-1-10000 is still live"
 OLD, NEW = "token/ci-1", "token/ci-2"
 SILENT = (AnswerInstead(596, "Broken pipe"), AnswerAfter(), HangUpBefore(), HangUpAfter())
 
-pytestmark = pytest.mark.stores("file", because="what ends is at PVE, when the store has done its part")
-
 
 @pytest.mark.parametrize("fault", SILENT)
 @pytest.mark.parametrize("token", [OLD, NEW])
