@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
         "explain": Lazy("rotator.cli.explaining", "explain", "Say what a status, a reason or an exit code means."),
     },
     "Set up": {
+        "init": Lazy("rotator.cli.initializing", "init", "Set up a Proxmox VE and a configuration, step by step."),
         "adopt": Lazy("rotator.cli.adopting", "adopt", "Take over tokens that somebody else made."),
         "pause": Lazy("rotator.cli.changes", "pause", "Leave credentials alone until they are resumed."),
         "resume": Lazy("rotator.cli.changes", "resume", "Rotate paused credentials again."),

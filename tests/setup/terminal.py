@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 PATIENCE = 30.0
+IMPATIENCE = 2.0
+"""Seconds after which somebody presses Ctrl-C again: between two system calls of a program it may go unnoticed."""
 CTRL_C = "\x03"
 
 
@@ -25,8 +27,8 @@ class Sitting:
 def sit(arguments: Sequence[str], answers: Sequence[tuple[str, str]], env: Mapping[str, str]) -> Sitting:
     """Run ``rotate`` on a terminal of its own; type each answer when what it belongs to has appeared.
 
-    An answer of ``CTRL_C`` interrupts the program as the key does. Raises: ``AssertionError`` for a question that does
-    not come.
+    An answer of ``CTRL_C`` interrupts the program as the key does, and is the last one. Raises: ``AssertionError`` for
+    a question that does not come, and for a program that does not end.
     """
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "tests.setup.on_terminal", *arguments]
@@ -34,23 +36,43 @@ def sit(arguments: Sequence[str], answers: Sequence[tuple[str, str]], env: Mappi
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen(command, env=given, start_new_session=True, **streams) as process:  # type: ignore[call-overload] # noqa: S603 - our own command
         os.close(theirs)
-        screen, rest = "", ""
-        for question, answer in answers:
-            while question not in rest:
-                more = read(ours)
-                assert more, f"not asked: {question!r} in {screen!r}"
-                screen, rest = screen + more, rest + more
-            rest = rest.partition(question)[2]
-            os.write(ours, answer.encode() if answer == CTRL_C else f"{answer}\n".encode())
-        while more := read(ours):
+        try:
+            screen = converse(ours, answers)
+            screen += until_the_end(ours, again=CTRL_C if answers[-1][1] == CTRL_C else "")
+            return Sitting(process.wait(PATIENCE), screen)
+        finally:
+            process.kill()  # which does nothing to one that has ended
+            os.close(ours)
+
+
+def converse(terminal: int, answers: Sequence[tuple[str, str]]) -> str:
+    """Wait for each question and type its answer; returns what was on the screen."""
+    screen, rest = "", ""
+    for question, answer in answers:
+        while question not in rest:
+            more = read(terminal, PATIENCE)
+            assert more, f"not asked: {question!r} in {screen!r}"
+            screen, rest = screen + more, rest + more
+        rest = rest.partition(question)[2]
+        os.write(terminal, answer.encode() if answer == CTRL_C else f"{answer}\n".encode())
+    return screen
+
+
+def until_the_end(terminal: int, *, again: str) -> str:
+    """Read what comes until the program closes its terminal; ``again`` is pressed when nothing comes."""
+    screen = ""
+    for _ in range(int(PATIENCE / IMPATIENCE)):
+        while more := read(terminal, IMPATIENCE):
             screen += more
-    os.close(ours)
-    return Sitting(process.returncode, screen)
+        if more is not None:
+            return screen
+        os.write(terminal, again.encode())
+    raise AssertionError(f"it does not end: {screen!r}")
 
 
-def read(terminal: int) -> str:
-    """Read what came; "" at the end."""
-    ready, _, _ = select.select([terminal], [], [], PATIENCE)
+def read(terminal: int, patience: float) -> str | None:
+    """Read what came; "" at the end, None when nothing comes."""
+    ready, _, _ = select.select([terminal], [], [], patience)
     with suppress(OSError):  # Linux' end of a terminal
-        return os.read(terminal, 65536).decode(errors="replace") if ready else ""
+        return os.read(terminal, 65536).decode(errors="replace") if ready else None
     return ""

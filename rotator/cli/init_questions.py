@@ -1,0 +1,232 @@
+"""What ``rotate init`` has to know: from its options, else from whoever is there, else from what is usual."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from rotator.cli.asking import Asker
+from rotator.config_values import parse_endpoint, parse_name, parse_userid
+from rotator.errors import ConfigError, RefusedError
+from rotator.faults import InvalidValueError
+from rotator.model import Grant
+from rotator.setup.answers import Answers
+from rotator.setup.trust import Met, meet, trust_of
+from rotator.setup.uses import USES, Use, parse_grant
+
+T = TypeVar("T")
+FILE = "file"
+CHECK_IT = "on the node: openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem"
+PLACES: Mapping[str, Callable[[Path, str], dict[str, Any]]] = {
+    FILE: lambda folder, name: {"path": str(folder / name)},
+    "vault": lambda _, name: {"path": f"rotate/{Path(name).stem}"},
+    "openbao": lambda _, name: {"path": f"rotate/{Path(name).stem}"},
+    "aws": lambda _, name: {"secret_id": f"rotate/{Path(name).stem}"},
+    "kubernetes": lambda _, name: {"name": f"rotate-{Path(name).stem}"},
+}
+"""Where a record goes in each kind of store unless it is said: from the folder of the configuration and a file name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The options of a call; what is None or empty was not given."""
+
+    endpoints: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    ca: Path | None = None
+    owner: str | None = None
+    cluster: str | None = None
+    group: str | None = None
+    role: str | None = None
+    operator: str | None = None
+    store: str = FILE
+    store_settings: tuple[str, ...] = ()
+    operator_place: tuple[str, ...] = ()
+    name: str | None = None
+    user: str | None = None
+    use: str | None = None
+    grants: tuple[str, ...] = ()
+    place: tuple[str, ...] = ()
+    every: str | None = None
+    overlap: str | None = None
+
+
+@dataclass(frozen=True)
+class Contact:
+    """How a cluster is reached: its endpoints, and what its configuration says about whom to believe."""
+
+    endpoints: tuple[str, ...]
+    tls: Mapping[str, Any]
+
+
+def require_options(given: Given, *, has_login: bool) -> None:
+    """Refuse at once when nobody is there to be asked. Raises: ``UsageError`` that names every missing option."""
+    needed = {
+        "--endpoint": given.endpoints,
+        "--login and --password-file": has_login,
+        "--name": given.name,
+        "--use or --grant": given.use or given.grants,
+    }
+    if missing := [option for option, value in needed.items() if not value]:
+        raise click.UsageError(f"nobody is there to be asked: give {', '.join(missing)}")
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Asks for what was not given. ``folder`` is that of the configuration."""
+
+    given: Given
+    asker: Asker
+    folder: Path
+
+    def contact(self) -> Contact:
+        """Ask which cluster, and look whether to believe it. Raises: ``UsageError``; what ``meet`` raises."""
+        addresses = self.given.endpoints or (self._ask("Address of a node (host or host:port)", "", parse_endpoint),)
+        endpoints = tuple(map(reading(parse_endpoint, "--endpoint"), addresses))
+        if self.given.ca:
+            tls: dict[str, Any] = {"ca": str(self.given.ca.absolute())}
+            trust_of(tls).context()
+            return Contact(endpoints, tls)
+        given = self.given.fingerprint
+        wanted = trust_of({"fingerprint": given}).fingerprint if given else ""
+        return Contact(endpoints, self._trust([meet(endpoint, wanted=wanted) for endpoint in endpoints]))
+
+    def _trust(self, met: Sequence[Met]) -> Mapping[str, Any]:
+        trusted = all(it.is_trusted for it in met)
+        if self.given.fingerprint is None and trusted:
+            self.asker.say(f"{met[0].endpoint} shows a certificate that this system trusts: {met[0].fingerprint}")
+            return {}
+        if len({it.fingerprint for it in met}) > 1:
+            hint = "name their authority, which every node has: --ca pve-root-ca.pem (/etc/pve/pve-root-ca.pem)"
+            raise ConfigError("each of these endpoints has a certificate of its own", hint=hint)
+        seen = met[0].fingerprint
+        if self.given.fingerprint is not None:
+            if not trusted:
+                message = (
+                    f"{met[0].endpoint} shows another certificate than the given one: {seen}; nothing was sent to it"
+                )
+                raise RefusedError(message, hint=f"look which is right, {CHECK_IT}")
+        elif not self.asker.is_there:
+            message = (
+                f"{met[0].endpoint} shows a certificate that this system does not trust: give --fingerprint {seen}"
+            )
+            raise click.UsageError(f"{message} if the node shows the same ({CHECK_IT}), or --ca FILE")
+        else:
+            self._agree(met[0])
+        return {"fingerprint": seen}
+
+    def _agree(self, met: Met) -> None:
+        self.asker.say(
+            f"{met.endpoint} shows a certificate that this system does not trust. Its SHA-256 fingerprint is\n"
+            f"    {met.fingerprint}\nCompare it with what the node itself shows, {CHECK_IT}"
+        )
+        if not self.asker.agree("Trust it from now on?"):
+            raise RefusedError("the certificate was not trusted; nothing was sent", hint="compare the fingerprints")
+
+    def user_of_login(self) -> str:
+        """Ask as whom to log in."""
+        return self._ask("Log in as (once; nothing of it is kept)", "root@pam", parse_userid)
+
+    def answers(self, contact: Contact, token: str) -> Answers:
+        """Ask for the rest. Raises: ``UsageError``; ``BadParameter``."""
+        given = self.given
+        name = given.name or self._ask("Name of the credential, for example of its consumer", "", parse_name)
+        use = self._use()
+        userid = given.user or self._ask("Its user at PVE", f"{name}@pve", parse_userid)
+        kind = {"type": given.store, **settings_of(given.store_settings, "--store-setting")}
+        return Answers(
+            owner=given.owner or usual_owner(),
+            cluster=given.cluster or "home",
+            endpoints=contact.endpoints,
+            tls=contact.tls,
+            name=name,
+            userid=userid,
+            grants=use.grants,
+            place=self._place(f"{name}{use.suffix}", f"Where {name} reads its token", given.place),
+            operator_place=self._place("operator.json", "Where to keep the operator's own token", given.operator_place),
+            token=token,
+            preset=use.preset,
+            store={} if kind == {"type": FILE} else kind,
+            **{
+                key: value
+                for key in ("group", "role", "operator", "every", "overlap")
+                if (value := getattr(given, key))
+            },
+        )
+
+    def _use(self) -> Use:
+        given = self.given
+        if given.grants or given.use:
+            words = " ".join([*([given.use] if given.use else []), *given.grants])
+            return reading(lambda text: use_of(text.split()), "--use, --grant")(words)
+        for name, use in USES.items():
+            self.asker.say(f"    {name}: {use.about} ({', '.join(f'{it.role} on {it.path}' for it in use.grants)})")
+        question = "What may it do (one of these, or PATH=ROLE, several with blanks between)"
+        return self._ask(question, "", lambda text: use_of(text.split()))
+
+    def _place(self, file: str, question: str, given: Sequence[str]) -> dict[str, Any]:
+        store = self.given.store
+        usual = PLACES.get(store, PLACES[FILE])(self.folder, file)
+        backend = {} if store == FILE and not self.given.store_settings else {"backend": store}
+        if given or store not in PLACES:
+            return {**backend, **settings_of(given, "--place")}
+        (key, value), *_ = usual.items()
+        return {**backend, key: self._ask(f"{question} ({key})", str(value), str)}
+
+    def _ask(self, question: str, default: str, parse: Callable[[str], T]) -> T:
+        """Ask until the answer makes sense; where nobody is there, take what is usual."""
+        while self.asker.is_there:
+            try:
+                return parse(self.asker.ask(question, default))
+            except InvalidValueError as error:
+                self.asker.say(f"{error.message}; {error.advice}")
+        return parse(default)
+
+
+def reading(parse: Callable[[str], T], option: str) -> Callable[[str], T]:
+    """Read the value of an option. Raises: ``BadParameter``."""
+
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except InvalidValueError as error:
+            raise click.BadParameter(f"{error.message}; {error.advice}", param_hint=option) from None
+
+    return read
+
+
+def use_of(words: Sequence[str]) -> Use:
+    """Read what a consumer may do: the name of a use, roles on paths, or both. Raises: ``InvalidValueError``."""
+    named = [USES[word] for word in words if word in USES]
+    grants: list[Grant] = [parse_grant(word) for word in words if word not in USES]
+    if len(named) > 1 or not words:
+        raise InvalidValueError("not one use", f"write one of {', '.join(USES)}, or PATH=ROLE")
+    about = named[0] if named else Use("", ())
+    return Use(about.about, (*about.grants, *grants), about.preset, about.suffix)
+
+
+def settings_of(given: Sequence[str], option: str) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` in the words of a store; values are YAML. Raises: ``BadParameter``."""
+    found: dict[str, Any] = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not key or not equals:
+            raise click.BadParameter("write KEY=VALUE, for example path=rotate/operator", param_hint=option)
+    return found
+
+
+def usual_owner() -> str:
+    """Make a name for this installation of that of the machine."""
+    likely = re.sub(r"[^a-z0-9]+", "-", platform.node().partition(".")[0].lower()).strip("-")[:32]
+    return likely or "rotator"

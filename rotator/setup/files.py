@@ -1,0 +1,60 @@
+"""The files that a set-up writes: whole or not at all, and never over what somebody else has put there meanwhile."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from rotator.errors import ConfigError
+
+MODE = 0o644
+"""There are no secrets in them."""
+
+
+def create(path: Path, text: str) -> None:
+    """Write a file that is not there yet. Crash: it is there, whole, or not. Raises: ``ConfigError``."""
+    _place(path, text, is_new=True)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a file anew. Crash: the old one or the new one, whole. Raises: ``ConfigError``."""
+    _place(path, text, is_new=False)
+
+
+def remove(path: Path) -> None:
+    """Take a file away. Repeat: nothing happens. Raises: ``ConfigError``."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be removed: {error.strerror}", hint=f"rm {path}") from None
+
+
+def read(path: Path) -> str | None:
+    """Read a file; None when there is none. Raises: ``ConfigError``."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path} cannot be read: {why}", hint="name another one with --config") from None
+
+
+def _place(path: Path, text: str, *, is_new: bool) -> None:
+    try:
+        mode = MODE if is_new else path.stat().st_mode & 0o777
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                os.fchmod(descriptor, mode)
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            Path(path).hardlink_to(name) if is_new else Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}", hint="make its folder, or name another file with --config"
+        ) from None
