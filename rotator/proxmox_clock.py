@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 _SECOND = 1.0
+_BELIEVED = range(int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()), int(datetime(9000, 1, 1, tzinfo=UTC).timestamp()))
+"""Seconds of the epoch; a node that tells another time has none, and an end after it could not be said."""
 
 
 class PveClock:
@@ -26,7 +28,9 @@ class PveClock:
         """Take in the ``Date`` of an answer that has just come to a request sent at that monotonic time."""
         try:
             told = parsedate_to_datetime(date or "").timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
+            return
+        if int(told) not in _BELIEVED:
             return
         with self._lock:
             seen = (told - self.monotonic(), told + _SECOND - sent)

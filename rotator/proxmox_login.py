@@ -42,8 +42,11 @@ class Shown:
     beside_changes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def hide(self, text: str) -> str:
-        """Take the secret out of what came back, should somebody echo it."""
-        return text.replace(self.secret.reveal(), "…")
+        """Take the secret out of what came back, should somebody echo it: as it is, decoded, or inside JSON."""
+        plain = (self.secret.reveal(), unquote(self.secret.reveal()))
+        for form in (*(json.dumps(it)[1:-1] for it in plain), *plain):
+            text = text.replace(form, "…")
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from rotator.model import Grant, Permissions, TokenId, TokenState, UserState
 from rotator.pve import Entry
 
-MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError)
+MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 Row = Mapping[str, Any]
 
@@ -23,11 +23,11 @@ _FAR = datetime.max.replace(tzinfo=UTC, microsecond=0)
 def user(row: Row) -> UserState:
     """Read a row of ``GET /access/users?full=1``; ``tokens`` is null without any, ``groups`` a comma-separated text."""
     return UserState(
-        userid=row["userid"],
+        userid=text(row["userid"]),
         enabled=bool(int(row.get("enable", 1))),
         expire=moment(row.get("expire")),
         groups=tuple(filter(None, (row.get("groups") or "").split(","))),
-        tokens=tuple(token(TokenId(row["userid"], each["tokenid"]), each) for each in row.get("tokens") or ()),
+        tokens=tuple(token(TokenId(row["userid"], text(each["tokenid"])), each) for each in row.get("tokens") or ()),
     )
 
 
@@ -37,19 +37,19 @@ def token(token_id: TokenId, row: Row) -> TokenState:
         id=token_id,
         expire=moment(row.get("expire")),
         privsep=bool(int(row.get("privsep", 1))),
-        comment=row.get("comment") or "",
+        comment=text(row.get("comment") or ""),
     )
 
 
 def grant(row: Row) -> Grant:
     """Read an entry of ``GET /access/acl``."""
-    return Grant(row["path"], row["roleid"], propagate=bool(int(row.get("propagate", 1))))
+    return Grant(text(row["path"]), text(row["roleid"]), propagate=bool(int(row.get("propagate", 1))))
 
 
 def entry(row: Row) -> Entry:
     """Read an entry of ``GET /access/acl`` with whom it is for."""
     found = grant(row)
-    return Entry(found.path, row["type"], row["ugid"], found.role, propagate=found.propagate)
+    return Entry(found.path, text(row["type"]), text(row["ugid"]), found.role, propagate=found.propagate)
 
 
 def is_quorate(found: Iterable[Row]) -> bool:
@@ -60,6 +60,13 @@ def is_quorate(found: Iterable[Row]) -> bool:
 def permissions(paths: Mapping[str, Mapping[str, Any]]) -> Permissions:
     """Read ``GET /access/permissions``."""
     return {path: {name: int(bit) for name, bit in held.items()} for path, held in paths.items()}
+
+
+def text(value: object) -> str:
+    """Take a text for a text. Raises: ``TypeError`` for anything else: whoever searches in it later relies on it."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
 
 
 def moment(expire: object) -> datetime | None:

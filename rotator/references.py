@@ -85,6 +85,9 @@ def _from_file(reference: FileReference) -> Secret:
         raise ConfigError(message, hint="check the path and who may read it") from None
     except UnicodeDecodeError:
         text = ""
+    except ValueError:  # it has a zero byte, or half a character
+        message = f"the secret's file {str(reference.path)!a} cannot be read: no file has such a name"
+        raise ConfigError(message, hint="correct the path") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text or len(text) > LONGEST:
         raise ConfigError(f"the secret's file {reference.path} holds no secret", hint="write the secret alone into it")

@@ -13,6 +13,8 @@ from rotator.errors import ConfigError
 from rotator_backends.file_formats import Format
 
 _MODES = ("0600", "0640", "0660")
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
+"""What no name of a file in UTF-8 has."""
 _SUFFIXES = {
     ".json": Format.JSON,
     ".env": Format.ENV,
@@ -67,7 +69,7 @@ class DestinationSettings(_Settings):
         if not isinstance(value, str | Path):
             raise ValueError("must be a path")  # noqa: TRY004 - pydantic collects ValueErrors
         text = str(value)
-        if not text or text.endswith("/") or "\0" in text or {".", ".."} & set(text.split("/")):
+        if not text or text.endswith("/") or _NO_NAME.search(text) or {".", ".."} & set(text.split("/")):
             raise ValueError("must name a file, without '.' and '..' on the way")
         if text.startswith("~"):
             raise ValueError("must be written out: '~' depends on who runs rotate")
