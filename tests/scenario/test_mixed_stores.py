@@ -88,9 +88,36 @@ class Stores:
         )
         return dict(found["data"]["data"])
 
-    def put_in_vault(self, path: str, **fields: str) -> None:
-        """Write a record of Vault by hand."""
-        self.vault.admin().secrets.kv.v2.create_or_update_secret(path, fields, mount_point="kv")
+    def keep(self, store: str, **fields: str) -> dict[str, str]:
+        """Write a record of its own by hand, and return where it is, in the words of the configuration."""
+        match store:
+            case "vault":
+                self.vault.admin().secrets.kv.v2.create_or_update_secret("kept", fields, mount_point="kv")
+                return {"backend": store, "mount": "kv", "path": "kept"}
+            case "aws":
+                name = f"{self.secret_id}-kept"
+                self.aws_lab.client().create_secret(Name=name, SecretString=json.dumps(fields))
+                return {"backend": store, "secret_id": name}
+            case "kubernetes":
+                data = {key: value.encode() for key, value in fields.items()}
+                self.kubernetes.add_secret(self.kubernetes_lab.namespace, "kept", data)
+                return {"backend": store, "name": "kept"}
+        path = self.file / "kept.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(fields), encoding="utf-8")
+        return {"backend": store, "path": str(path)}
+
+    def kept(self, store: str) -> dict[str, str]:
+        """Read that record."""
+        match store:
+            case "vault":
+                return self.in_vault("kept")
+            case "aws":
+                return dict(json.loads(self.aws.text(REGION, f"{self.secret_id}-kept") or "{}"))
+            case "kubernetes":
+                data = self.kubernetes.data(self.kubernetes_lab.namespace, "kept")
+                return {key: value.decode() for key, value in data.items()}
+        return dict(json.loads((self.file / "kept.json").read_text(encoding="utf-8")))
 
     def works(self, store: str) -> bool:
         """Say whether the consumers of a store can log in."""
@@ -268,38 +295,47 @@ def test_a_leak_ends_although_a_mirror_is_down_and_that_is_named(stores: Stores,
     assert all(stores.works(store) for store in EVERYWHERE)
 
 
-def test_the_operator_is_read_from_vault_and_rotated_there(stores: Stores) -> None:
+@pytest.mark.parametrize("store", EVERYWHERE)
+def test_the_operator_is_read_from_any_store_and_rotated_there(stores: Stores, store: str) -> None:
     """Each run logs in with what the record holds at that time, also after its own rotation."""
     command = stores.command
-    stores.put_in_vault("operator", token_id="op@pve!rot", token_secret=command.environ.popitem()[1])
-    record = {"backend": "vault", "mount": "kv", "path": "operator"}
+    record = stores.keep(store, token_id="op@pve!rot", token_secret=command.environ.popitem()[1])
     command.operators["one"] = record
     command.add("operator", user="op@pve", destination=record, operator=True, adopt=True, **DAYS)
     result = command.call("now", "operator")
     assert result.exit_code == 0, result.output
-    fields = stores.in_vault("operator")
+    fields = stores.kept(store)
     command.watch(fields["token_secret"])
     assert fields["token_id"].startswith("op@pve!operator-1-")
     command.pve.delete_token("op@pve!rot")
     stores.issued()
-    assert all(stores.works(store) for store in EVERYWHERE)
+    assert all(stores.works(it) for it in EVERYWHERE)
+
+
+@pytest.mark.parametrize("store", EVERYWHERE)
+def test_a_single_secret_is_read_from_any_store(stores: Stores, store: str) -> None:
+    """Under any key of any record; nothing else of the record is looked at, and nothing is written there."""
+    command = stores.command
+    fields = {"it": command.environ.popitem()[1], "token_id": "not a token"}
+    reference = {**stores.keep(store, **fields), "key": "it"}
+    command.operators["one"] = {"token_id": "op@pve!rot", "token_secret": reference}
+    command.write()
+    stores.issued()
+    assert stores.kept(store) == fields
 
 
 def test_an_operator_whose_store_is_down_stops_the_run_and_no_consumer(stores: Stores) -> None:
     """Nobody can log in to PVE; that is said with the name of the store's record, and nothing changes."""
-    command, name = stores.command, f"{stores.secret_id}-operator"
-    stores.aws_lab.client().create_secret(Name=name, SecretString=json.dumps({"it": command.environ.popitem()[1]}))
-    command.operators["one"] = {
-        "token_id": "op@pve!rot",
-        "token_secret": {"backend": "aws", "secret_id": name, "key": "it"},
-    }
+    command = stores.command
+    reference = {**stores.keep("aws", it=command.environ.popitem()[1]), "key": "it"}
+    command.operators["one"] = {"token_id": "op@pve!rot", "token_secret": reference}
     command.write()
     stores.issued()
     command.time.pass_by(days=30)
     stores.take_down("aws")
     result = command.call("due")
     assert result.exit_code == 4
-    assert f"aws:{REGION}/{name}" in "".join(result.output.split())
+    assert f"aws:{REGION}/{stores.secret_id}-kept" in "".join(result.output.split())
     stores.bring_back("aws")
     assert command.tokens() == ["ci-1"]
     assert all(stores.works(store) for store in EVERYWHERE)
