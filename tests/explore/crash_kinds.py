@@ -1,0 +1,117 @@
+"""The kinds of rotation that are made to crash, and what each of them cannot promise, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from rotator.model import TOKEN_SECRET_KEY, Credential, Request, Secret, Stored, Version
+from rotator.shape import Shape
+from rotator.template import Template
+from tests.explore.world import Ledger, World
+
+Plant = Callable[[World], Credential]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A situation, what the first run is asked for, and which promises do not hold in it, why."""
+
+    name: str
+    plant: Plant
+    request: Request = field(default_factory=Request)
+    excused: Mapping[str, str] = field(default_factory=dict)
+    """Promises that are not looked at before a run has ended."""
+    narrowed: str = ""
+    """Where it is looked at less, and why."""
+    schedules: tuple[str, ...] = ("soon", "later", "late")
+
+
+def inherited(world: World) -> Credential:
+    """Plant a token that is due and whose successor gets what it has."""
+    return replace(world.due(), grants=None)
+
+
+def unseparated(world: World) -> Credential:
+    """Plant a token that is due and may do what its user may."""
+    return world.due(privsep=False, grants=None)
+
+
+def living(world: World) -> Credential:
+    """Plant a token whose own end comes near."""
+    credential = world.settled(lifetime=timedelta(days=40))
+    world.clock.pass_by(timedelta(days=27))
+    return credential
+
+
+def shaped(world: World) -> Credential:
+    """Plant a token that is due, shown in the words of its consumers."""
+    fields = {"PM_API_TOKEN": "{userid}!{token_name}={secret}", "PM_URL": "https://pve.example:8006"}
+    shape = Shape(tuple((key, Template.parse(text)) for key, text in fields.items()), is_canonical=False)
+    plain = world.credential(mirrors=1)
+    first, second = plain.destinations
+    return world.due(mirrors=1, destinations=(replace(first, shape=shape), second))
+
+
+class Spoiling(Ledger):
+    """A store that spoils the first secret that is written into it, and keeps it so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoilt: set[str] = set()
+
+    def write(self, location: str, fields: Mapping[str, Secret], *, expected: Version | None) -> Version:
+        """Compare and set, and lose the secret's last character the first time."""
+        if not self.spoilt:
+            secret = fields[TOKEN_SECRET_KEY].reveal()[:-1]
+            self.spoilt.add(secret)
+            fields = {**fields, TOKEN_SECRET_KEY: Secret(secret)}
+        return super().write(location, fields, expected=expected)
+
+    def go_back(self, records: Mapping[str, Stored]) -> None:
+        """Hold these and no others, and begin to spoil again."""
+        super().go_back(records)
+        self.spoilt.clear()
+
+
+def spoiling(world: World) -> Credential:
+    """Plant a token that is due, in a store that spoils what comes next."""
+    credential, records = world.due(), world.store.records
+    world.store = Spoiling()
+    world.store.go_back(records)
+    return credential
+
+
+REGENERATED = "the old secret dies at the call that makes the new one; it works again after the run that publishes"
+
+KINDS: Mapping[str, Kind] = {
+    it.name: it
+    for it in (
+        Kind("first", World.first, narrowed="until the first token is published, nobody reads any"),
+        Kind("normal", World.due),
+        Kind("forced", World.settled, Request(forced=True)),
+        Kind("inherited", inherited),
+        Kind("unseparated", unseparated),
+        Kind("expiring", living),
+        Kind("adopt", World.adopted),
+        Kind(
+            "compromised",
+            World.due,
+            Request(forced=True, compromised=True),
+            {"I2": "what was leaked is revoked at once, and whoever still reads it fails"},
+        ),
+        Kind("operator", World.operators_own),
+        Kind("mirrors", lambda world: world.due(mirrors=2)),
+        Kind("shape", shaped),
+        Kind("orphan", World.orphaned),
+        Kind(
+            "rolled-back",
+            World.rolled_back,
+            narrowed="not late, and I2 not for the token that somebody put back: it ends when it was to end anyway",
+            schedules=("soon", "later"),
+        ),
+        Kind("spoilt", spoiling, narrowed="what the store itself has spoilt is there until confirm has seen it"),
+        Kind("regenerate", World.pinned, excused={"I1": REGENERATED, "I2": REGENERATED}),
+    )
+}

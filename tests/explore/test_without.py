@@ -1,0 +1,32 @@
+"""Each safeguard is needed: without it the exploration sees a promise broken, and with all of them it sees none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.explore.without import REMOVALS, Edit, Removal, edited, explored, product
+
+
+@pytest.mark.parametrize("removal", REMOVALS, ids=lambda removal: removal.safeguard)
+def test_without_this_safeguard_a_promise_is_broken(tmp_path: Path, removal: Removal) -> None:
+    """Taken out of a copy of the product, which is then explored as far as it takes to miss it."""
+    run = explored(product(tmp_path, removal.edits), removal.explores)
+    assert (run.returncode, "Traceback" in run.stderr) == (1, False), run.stdout + run.stderr
+    assert f": {removal.breaks}: " in run.stdout
+    assert "--replay '" in run.stdout
+
+
+@pytest.mark.parametrize("arguments", sorted({removal.explores for removal in REMOVALS}), ids=" ".join)
+def test_the_whole_product_breaks_no_promise_there(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The same exploration of a copy from which nothing was taken out: it is the removal that is seen, not the copy."""
+    run = explored(product(tmp_path), arguments)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_removal_that_removes_nothing_is_an_error(count: int) -> None:
+    """When the source has changed, somebody must say anew what is to be taken out."""
+    with pytest.raises(LookupError, match=f"plan.py has this {count} times, not once: abc"):
+        edited("abc " * count, Edit("plan.py", "abc", ""))

@@ -1,0 +1,174 @@
+"""The product without one of its safeguards: a copy of its source from which a few words are taken out.
+
+No module of ours is patched: the copy is a package ``rotator`` of its own, which a process of its own imports instead
+of the real one. What is to be taken out is looked for as it is written in the source, and it is an error when it does
+not stand there exactly once: a removal that removes nothing would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import rotator
+
+ROOT = Path(__file__).parents[2]
+STARTED = """
+import sys, rotator
+from tests.explore.__main__ import main
+if not rotator.__file__.startswith(sys.argv[1]):
+    sys.exit(f"{rotator.__file__} is not the copy")
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What stands in a module, and what stands there instead."""
+
+    module: str
+    text: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A safeguard, how it is taken out, and the exploration that must see it missing."""
+
+    safeguard: str
+    edits: tuple[Edit, ...]
+    explores: tuple[str, ...]
+    """Arguments of ``python -m tests.explore``."""
+    breaks: str
+    """The promise that a violation must be about."""
+
+
+def product(folder: Path, edits: Sequence[Edit] = ()) -> Path:
+    """Copy the product into a folder, edited; return the folder.
+
+    Raises: ``LookupError`` when what is to be edited does not stand there exactly once.
+    """
+    copy = folder / "rotator"
+    shutil.copytree(Path(rotator.__file__).parent, copy)
+    for edit in edits:
+        path = copy / edit.module
+        path.write_text(edited(path.read_text(), edit))
+    return folder
+
+
+def edited(source: str, edit: Edit) -> str:
+    """Return a source with an edit made.
+
+    Raises: ``LookupError``.
+    """
+    if (count := source.count(edit.text)) != 1:
+        raise LookupError(f"{edit.module} has this {count} times, not once: {edit.text}")
+    return source.replace(edit.text, edit.instead)
+
+
+def explored(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Explore with the copy of the product in a folder, in a process of its own."""
+    path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "backends")])
+    command = [sys.executable, "-P", "-c", STARTED, str(folder), *arguments]
+    environ = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+
+
+REMOVALS = (
+    Removal(
+        "the fence before an orphan is deleted",
+        (Edit("plan.py", "return [Fence(), Revoke(finding.token.id)]", "return [Revoke(finding.token.id)]"),),
+        ("crash", "--jobs", "1", "--singles", "--kind", "forced", "--schedule", "later", "--how", "overtaken"),
+        "I1",
+    ),
+    Removal(
+        "compare-and-set",
+        (
+            Edit(
+                "publishing.py",
+                "    return act.seen.primary.version if isinstance(act.seen.primary, Held) else None\n",
+                "    held = read(act.credential.primary, act.ports.backends)\n"
+                "    return held.version if isinstance(held, Held) else None\n",
+            ),
+        ),
+        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "later", "--how", "overtaken"),
+        "I1",
+    ),
+    Removal(
+        "the random part of a name",
+        (
+            Edit(
+                "issuing.py",
+                "str(Name(act.credential.base, serial, act.ports.draw()))",
+                'f"{act.credential.base}-{serial}-aaaaa"',
+            ),
+        ),
+        (
+            "crash",
+            "--jobs",
+            "1",
+            "--singles",
+            "--kind",
+            "normal",
+            "--schedule",
+            "later",
+            "--first",
+            "POST",
+            "--how",
+            "overtaken",
+        ),
+        "I1",
+    ),
+    Removal(
+        "the confirm step",
+        (Edit("plan.py", "published = [Publish(), Confirm(), *announced", "published = [Publish(), *announced"),),
+        ("crash", "--jobs", "1", "--singles", "--kind", "spoilt", "--schedule", "soon", "--how", "slow"),
+        "I1",
+    ),
+    Removal(
+        "the overlap",
+        (Edit("view.py", "    end = now + overlap\n", "    end = now\n"),),
+        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "soon", "--how", "slow"),
+        "I2",
+    ),
+    Removal(
+        "that no destination holds it, before it is retired",
+        (
+            Edit("policy.py", " and not view.is_held(token):", ":"),
+            Edit("policy.py", "    unfinished,\n    not_retired,\n", "    not_retired,\n    unfinished,\n"),
+        ),
+        (
+            "crash",
+            "--jobs",
+            "1",
+            "--singles",
+            "--kind",
+            "mirrors",
+            "--schedule",
+            "later",
+            "--first",
+            "write",
+            "--how",
+            "after",
+        ),
+        "I2",
+    ),
+    Removal(
+        "the owner in the marker",
+        (
+            Edit(
+                "view.py",
+                "(marker.owner, marker.credential) == (credential.owner, credential.name)",
+                "marker.credential == credential.name",
+            ),
+        ),
+        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "later", "--how", "slow"),
+        "I6",
+    ),
+)
+"""What must not be taken out."""
