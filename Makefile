@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-live consumers soak check fix lock clean
+.PHONY: help demo test cover test-live consumers explore soak check fix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
@@ -31,6 +31,10 @@ test-live: $(VENV)/.installed ## the tests of the stores against real servers th
 consumers: $(VENV)/.installed $(VENV)/consumers/.installed ## run consumers that are too large for make test (0.5 GB)
 	@echo "consumers: Ansible's collection community.proxmox, with what was written for it"
 	@CONSUMERS=$(abspath $(VENV))/consumers/bin $(BIN)/python -m pytest -q tests/consumers/ansible_collection.py
+
+explore: $(VENV)/.installed ## look for a way to break the promise: all crashes, races and faults (long)
+	@echo "explore: all crashes, races and faults"
+	@$(BIN)/python -m tests.explore all
 
 soak: $(VENV)/.installed ## ten thousand rotations in memory, every tenth call of which goes wrong (minutes)
 	@echo "soak: rotating, with consumers that log in all the time"
