@@ -1,4 +1,4 @@
-"""``python -m tests.explore kill``: kill the real ``rotate due`` again and again, on every core."""
+"""``python -m tests.explore kill``: kill real runs again and again, then let real daemons race; on every core."""
 
 from __future__ import annotations
 
@@ -9,22 +9,39 @@ from pathlib import Path
 
 import click
 
+from tests.explore.daemons import together
 from tests.explore.kill import killed
 from tests.explore.report import Row, joined
 
 
 @click.command()
 @click.option("--kills", default=200, show_default=True, help="How many runs are killed.")
+@click.option("--rounds", default=48, show_default=True, help="How often two daemons find the token due.")
 @click.option("--seed", default=1, show_default=True, help="Which instants; what a process does by then may differ.")
-def command(kills: int, seed: int) -> tuple[Row, ...]:
-    """Kill real runs at random instants while a consumer logs in."""
+def command(kills: int, rounds: int, seed: int) -> tuple[Row, ...]:
+    """Kill real runs at random instants, and let real daemons race, while a consumer logs in."""
     workers = os.cpu_count() or 1
-    shares = [kills // workers + (number < kills % workers) for number in range(workers)]
+    seeds = range(seed, seed + workers)
     with ProcessPoolExecutor(workers) as pool:
-        return joined(pool.map(share, shares, range(seed, seed + workers)))
+        rows = [
+            *pool.map(kill_some, shares(kills, workers), seeds),
+            *pool.map(race_some, shares(rounds, workers), seeds),
+        ]
+        return joined(rows)
 
 
-def share(times: int, seed: int) -> Row:
-    """Do one process's part."""
+def shares(number: int, workers: int) -> list[int]:
+    """Divide a number."""
+    return [number // workers + (it < number % workers) for it in range(workers)]
+
+
+def kill_some(times: int, seed: int) -> Row:
+    """Do one process's part of the kills."""
     with tempfile.TemporaryDirectory() as folder:
         return killed(Path(folder), seed, times)
+
+
+def race_some(rounds: int, seed: int) -> Row:
+    """Do one process's part of the races."""
+    with tempfile.TemporaryDirectory() as folder:
+        return together(Path(folder), seed, rounds)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rotator.errors import ExitCode
 from tests.cli.lab import USER
+from tests.explore.daemons import together
 from tests.explore.kill import killed, site
 
 
@@ -19,6 +20,16 @@ def test_whenever_a_run_is_killed_consumers_log_in_and_the_next_run_tidies_up(
     assert row.violations == ()
     assert row.counts["in time"] > 0
     assert row.counts["logins"] > row.counts["kills"]
+
+
+def test_two_daemons_and_somebody_by_hand_never_shut_a_consumer_out(
+    tmp_path: Path, watch: Callable[[str], None]
+) -> None:
+    """Four of the rounds of ``python -m tests.explore kill``: the third with a hand, in the fourth one is killed."""
+    row = together(tmp_path, 3, 4, watch)
+    assert row.violations == ()
+    assert (row.counts["kills"], row.counts["runs"]) == (1, 5)
+    assert row.counts["logins"] > 0
 
 
 def test_on_a_full_disk_the_record_stays_and_the_new_token_goes(tmp_path: Path, watch: Callable[[str], None]) -> None:
