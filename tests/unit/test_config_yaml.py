@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from rotator.config import InvalidConfigError, load, schema
+from rotator.config import InvalidConfigError, load
 from rotator.yaml_lines import DEEPEST, read_document
 from tests.unit.config_world import config, find, problems, read
 
@@ -154,107 +151,3 @@ def test_aliases_of_aliases_cost_nothing(tmp_path: Path) -> None:
     lines = ["x-0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"x-{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]" for at in range(1, 12)]
     assert read(tmp_path, "\n".join([*lines, config()])).owner == "homelab"
-
-
-SCHEMA = schema()
-KEYS = st.sampled_from(
-    sorted(
-        {key for place in [SCHEMA, *SCHEMA["$defs"].values()] for key in place["properties"]} | {"x-a", "home", "path"}
-    )
-)
-VALID = yaml.safe_load(
-    config(
-        {
-            "defaults": "{every: 9d, overlap: 1h, probes: [/a], strategy: fresh}",
-            "backends": "{a: {type: shelf, room: b}}",
-        },
-        {
-            "operator": "{user: a@pve, password: {backend: a, path: ticket}, totp: {backend: a, path: totp, key: k}}",
-            "tls": "{unsafe_skip_verification: true}",
-            "timeouts": "{connect: 1s}",
-        },
-        {
-            "windows": "[{cron: '0 2 * * *', duration: 1h, timezone: UTC}]",
-            "grants": "[{path: /, role: A, propagate: false}]",
-            "lifetime": "99d",
-            "base": "ci",
-            "adopt": "true",
-        },
-    )
-)
-LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(allow_nan=False),
-    st.text(),
-    st.sampled_from(
-        ["home", "ci", "ci@pve", "30d", "0 2 * * *", "fresh", "/", "shelf", "file", "a:1", "regenerate", "9"]
-    ),
-)
-TREES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=4)
-)
-WHOLE = st.fixed_dictionaries(
-    {},
-    optional={
-        "version": st.just(1) | TREES,
-        "owner": st.just("x") | TREES,
-        "defaults": TREES,
-        "backends": st.dictionaries(KEYS, TREES, max_size=2) | TREES,
-        "clusters": st.dictionaries(KEYS, st.dictionaries(KEYS, TREES), max_size=2) | TREES,
-        "credentials": st.lists(st.dictionaries(KEYS, TREES), max_size=3) | TREES,
-    },
-)
-
-
-def _only_problems(text: str, folder: Path) -> None:
-    path = folder / "rotate.yaml"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    try:
-        load(path, find_backend=find, environ={})
-    except InvalidConfigError as error:
-        assert error.problems  # noqa: PT017 - either it is valid, or it says why not
-
-
-@settings(max_examples=150, deadline=None)
-@given(text=st.text(alphabet=st.sampled_from("ab:-?[]{},&*!|>'\"%@`#~<=. \n\t\r\x85\u2028\ud800x1")))
-@example(text="? ")
-@example(text="%YAML 9.9\n---\na")
-@example(text="&a : *a")
-def test_any_text_is_valid_or_told_why_not(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Never another exception, whatever stands in the file."""
-    _only_problems(text, tmp_path_factory.getbasetemp())
-
-
-@settings(max_examples=300, deadline=None)
-@given(data=WHOLE)
-@example(data={"credentials": [{"name": "", "base": ""}]})
-@example(data={"clusters": {"home": {"operator": {"token_id": 1, "backend": []}}}})
-def test_any_data_is_valid_or_told_why_not(data: object, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Never another exception, whatever kind of value stands under whatever key."""
-    _only_problems(yaml.safe_dump(data, allow_unicode=True), tmp_path_factory.getbasetemp())
-
-
-def _ways(data: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - a tree
-    steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    return [way, *(found for step, inner in steps for found in _ways(inner, (*way, step)))]
-
-
-@settings(max_examples=300, deadline=None)
-@given(way=st.sampled_from([way for way in _ways(VALID) if way]), value=TREES)
-def test_any_value_in_any_place_is_valid_or_told_why_not(
-    way: tuple[Any, ...], value: object, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A valid file with one value replaced by anything: what depends on that value copes with it."""
-    data = deepcopy(VALID)
-    place = data
-    for step in way[:-1]:
-        place = place[step]
-    place[way[-1]] = value
-    _only_problems(yaml.safe_dump(data, allow_unicode=True), tmp_path_factory.getbasetemp())
-
-
-def test_what_the_mutations_start_from_is_valid(tmp_path: Path) -> None:
-    """Else the test above would test little."""
-    assert read(tmp_path, yaml.safe_dump(VALID)).credentials[0].adopt
