@@ -1,4 +1,4 @@
-"""Change one flag of one credential in the configuration file, and not a single other byte.
+"""Change one flag of one credential in the configuration file, or add credentials, and not a single other byte.
 
 Not taken: ruamel.yaml, which writes the whole file anew (its quotes, indents and line ends are close to the old ones,
 not equal) and takes a minute for 10,000 credentials. The text is changed at the marks of the node, then read again: if
@@ -12,10 +12,13 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from rotator.config_assembly import parse_text, read_text
 from rotator.config_shape import parts_of
@@ -35,6 +38,54 @@ def pause(path: Path, name: str) -> bool:
 def resume(path: Path, name: str) -> bool:
     """Set ``paused: false`` of a credential that is paused. See ``set_flag``."""
     return set_flag(path, name, "paused", value=False)
+
+
+def add_credentials(path: Path, items: Sequence[Mapping[str, Any]], check: Callable[[Path], object]) -> str:
+    """Add credentials at the end of the list, each as one block; returns the lines that were added.
+
+    ``check`` is given the new file under another name beside the old one, and raises for what is wrong with it.
+
+    Crash: the old file or the new one.
+    Raises: ``InvalidConfigError``; ``ConfigError`` when the list is written in a way that cannot be added to.
+    """
+    text = read_text(path)
+    document = _valid(path, text)
+    added, changed = _added(text, document, items)
+    wanted: Any = deepcopy(document.data)
+    wanted["credentials"] += [dict(item) for item in items]
+    after, problems = read_document(changed)
+    if after is None or problems or after.data != wanted:
+        hint = "add these lines by hand:\n" + added
+        raise ConfigError("the list of credentials cannot be added to; nothing was written", hint=hint)
+    try:
+        _replace(path.resolve(), changed.encode(), check)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="add by hand:\n" + added) from None
+    return added
+
+
+def _added(text: str, document: Document, items: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Write the items as a block and put it behind the last line that the list has."""
+    found = document.node(("credentials",))
+    column = found.column if found and found.style != "{" else 0
+    lines = [" " * column + line for line in block_of(items).splitlines()]
+    where = _Text.of(text)
+    at, line_break = where.end_of(_last_line(found) if found else 0)
+    return "\n".join(lines), text[:at] + line_break + line_break.join(lines) + text[at:]
+
+
+def block_of(items: Sequence[Mapping[str, Any]]) -> str:
+    """Write credentials as a list in YAML."""
+    return yaml.safe_dump([dict(item) for item in items], sort_keys=False, default_flow_style=None, width=1000)
+
+
+def _last_line(node: Node) -> int:
+    """Return the last line that has content of a node; the end of a block is only where the next thing begins."""
+    if isinstance(node, ListNode) and node.items and node.style != "{":
+        return max(map(_last_line, node.items))
+    if isinstance(node, MappingNode) and node.members and node.style != "{":
+        return max(map(_last_line, (own for key, own in node.members.items() if _is_within(node.keys[key], node))))
+    return node.end_line
 
 
 def set_flag(path: Path, name: str, key: str, *, value: bool) -> bool:
@@ -138,7 +189,7 @@ def _check(before: Document, changed: str, index: int, key: str, *, value: bool)
         )
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _replace(target: Path, content: bytes, check: Callable[[Path], object] = Path.stat) -> None:
     state = target.stat()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -148,6 +199,7 @@ def _replace(target: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+        check(Path(name))
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

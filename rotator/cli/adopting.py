@@ -16,6 +16,7 @@ from rotator.cli.planning import steps_of
 from rotator.cli.running import ran_of
 from rotator.cli.shapes import Adopted, Found
 from rotator.cli.stopping import stopping
+from rotator.cli.strays import Wish, adopt_strays
 from rotator.errors import ExitCode
 from rotator.fleet import gravest, in_lanes
 from rotator.rotate import Result
@@ -25,18 +26,45 @@ AFTERWARDS = "the record holds a token of ours now: `adopt: true` is not needed 
 
 
 @click.command(cls=Command)
-@invocation.names(required=True)
+@invocation.names()
+@click.option("--token", "tokens", multiple=True, metavar="ID", help="Without NAME: configure this one. Repeatable.")
+@click.option("--destination", multiple=True, metavar="KEY=VALUE", help="Where its record goes; {name} is its name.")
+@click.option("--name", default="", metavar="NAME", help="What to call it. Default: made of user and token.")
+@click.option("--cluster", default="", metavar="NAME", help="In which cluster it is, where that is not clear.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show the token and what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @invocation.login()
 @click.pass_obj
-def adopt(asked: Invocation, *, names: Sequence[str], dry_run: bool, yes: bool) -> Report:
+def adopt(
+    asked: Invocation,
+    *,
+    names: Sequence[str],
+    tokens: tuple[str, ...],
+    destination: tuple[str, ...],
+    name: str,
+    cluster: str,
+    dry_run: bool,
+    yes: bool,
+) -> Report:
     """Take over the tokens that records hold and somebody else made: by hand, by Terraform, in the GUI.
 
     A token of ours takes its place; the old one works on for the overlap and is revoked then.
 
+    Without a NAME: list the tokens that nobody rotates. With --token and --destination a chosen one is written into the
+    configuration; nothing is changed at PVE.
+
     Example: rotate adopt ci
     """
+    wish = Wish(tokens, destination, name, cluster)
+    if not names:
+        return adopt_strays(asked, wish, dry_run=dry_run, yes=yes)
+    if wish != Wish():
+        raise click.UsageError("--token, --destination, --name and --cluster go without names of credentials")
+    return adopt_named(asked, names, dry_run=dry_run, yes=yes)
+
+
+def adopt_named(asked: Invocation, names: Sequence[str], *, dry_run: bool, yes: bool) -> Report:
+    """Take over what the records of these credentials hold."""
     credentials = asked.chosen(names)
     with stopping() as stop, asked.fleet() as fleet:
         candidates = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))

@@ -202,6 +202,45 @@ class SetUp(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unrotated(Shape):
+    """A token that nobody rotates, as ``adopt`` without a name finds it.
+
+    ``remarks`` are words: ``age-unknown``, ``never-expires``, ``privsep-off``, ``over-privileged`` (``risks`` says by
+    what), ``permissions-unknown``, ``expired``, ``user-disabled``, ``operator`` (the rotator itself uses it),
+    ``unconfigured`` (it was issued here for a credential that is not configured any more). ``credential`` is the
+    configured one whose record holds it. ``name`` is what it was called, or would be, where it was chosen; ``added``
+    tells whether that was written into the configuration.
+    """
+
+    cluster: str
+    token: str
+    expires: datetime | None
+    privsep: bool
+    comment: str
+    remarks: tuple[str, ...]
+    risks: tuple[str, ...]
+    credential: str
+    name: str
+    added: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp(Shape):
+    """One thing that ``init`` sees to.
+
+    ``thing`` is its kind and its name, ``command`` what does the same by hand ("" where nothing is done), ``message``
+    what it is for, or why it is kept. ``state`` is ``there`` (before), ``made``, ``missing``, and with ``--undo``
+    ``removed``, ``to-remove``, or ``kept``: it was made here, and others use it.
+    """
+
+    thing: str
+    command: str
+    message: str
+    state: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flagged(Shape):
     """What ``pause`` and ``resume`` did to one credential in the configuration.
 
@@ -321,6 +360,7 @@ SHAPES: dict[str, type[Shape]] = {
     "verify": Verified,
     "init": SetUp,
     "adopt": Adopted,
+    "adopt (without a name)": Unrotated,
     "doctor": Examined,
     "explain": Explained,
     "pause": Flagged,
