@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,15 @@ from rotator.registry import GROUP, names
 from tests.cli.lab import Lab, Time
 
 EXAMPLE = Path(__file__).parent / "example_store"
+DOCUMENT = (Path(__file__).parents[2] / "backends" / "README.md").read_text(encoding="utf-8")
+MEANT = {
+    "my_package": "rotate_sqlite",
+    "MyBackend": "SqliteBackend",
+    '{"odd-key"}': "set()",
+    '"address": "http://127.0.0.1:8200"': '"database": DATABASE',
+    '"path": f"test': '"record": f"test',
+}
+"""What stands for one's own in the guide's example of the suite, and what it is here."""
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-index")
 TAKEN = ("rotator.backend", "rotator.errors", "rotator.model")
 
@@ -42,11 +52,13 @@ def lab(tmp_path: Path, site: Path, watch: Callable[[str], None]) -> Iterator[La
     made.pve.close()
 
 
-def python(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(site: Path, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run Python where the package is installed."""
     environ = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    return subprocess.run(  # noqa: S603 - ours
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
 
 
 def stored(lab: Lab) -> dict[str, str]:
@@ -105,6 +117,20 @@ def test_it_keeps_the_promises_of_a_backend(site: Path, tmp_path: Path) -> None:
     done = python(site, "-m", "pytest", *arguments, "--basetemp", str(tmp_path / "base"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+def test_the_guide_s_own_test_runs(site: Path, tmp_path: Path) -> None:
+    """As it stands there, with this backend's names in it; two of its tests, since all of them run above."""
+    (text,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    for theirs, ours in MEANT.items():
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    text = text.replace("DATABASE", repr(str(tmp_path / "records.db")))
+    (tmp_path / "test_mine.py").write_text(text, encoding="utf-8")
+    options = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "-k", "preflight or odd-key")
+    done = python(site, "-m", "pytest", *options, "test_mine.py", "--basetemp", "base", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
 
 
 def test_it_takes_nothing_of_the_core_but_the_protocol_the_values_and_the_errors(site: Path) -> None:
