@@ -73,6 +73,23 @@ def test_version_one_must_be_asked_for(command: CommandLab, lab: Lab, auth: dict
     assert "single_writer: true" in result.output
 
 
+def test_version_one_rotates_and_the_plan_says_what_that_costs(
+    command: CommandLab, lab: Lab, auth: dict[str, Any], watch: Callable[[str], None]
+) -> None:
+    """Once it is accepted that nothing else writes there; what is stored logs in."""
+    place = configured(command, lab, auth, kv_version=1, single_writer=True)
+    policy = lab.policy(f'path "{place.mount}/ci" {{ capabilities = ["create", "update", "read"] }}')
+    lab.admin().auth.approle.create_or_update_approle("ci", token_policies=[policy], mount_point=auth["mount"])
+    told = " ".join(command.call("plan", "ci").output.split())
+    assert f"{place.mount}/ci: its store has no compare-and-set; with `single_writer: true` you answer for it" in told
+    for number in (1, 2):
+        assert command.call("now", "ci").exit_code == 0
+        found = lab.admin().secrets.kv.v1.read_secret("ci", mount_point=place.mount)["data"]
+        watch(found["token_secret"])
+        assert found["token_id"].startswith(f"svc@pve!ci-{number}-")
+        assert command.pve.accepts(found["token_id"], found["token_secret"])
+
+
 def test_what_is_missing_in_the_policy_is_told_before_pve_is_touched(
     command: CommandLab, lab: Lab, auth: dict[str, Any]
 ) -> None:
