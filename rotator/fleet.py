@@ -25,6 +25,7 @@ from rotator.policy import judge_at_a_glance
 from rotator.pve import Pve
 from rotator.rotate import CLUSTER_UNREACHABLE, INTERRUPTED, Result, Run, exit_code_of
 
+S = TypeVar("S")
 T = TypeVar("T")
 OPERATOR_UNUSABLE = "operator-unusable"
 """The reason of a result when the operator's record cannot be read, or PVE refuses it."""
@@ -179,8 +180,8 @@ def in_lanes(
     def run(cluster: str) -> dict[str, T]:
         return one_lane(fleet, cluster, lanes[cluster], wide=wide, work=work, unreached=unreached)
 
-    with ThreadPoolExecutor(min(len(lanes), fleet.parallel), "cluster") as pool:
-        found = {name: it for lane in pool.map(run, lanes) for name, it in lane.items()}
+    done = side_by_side(run, list(lanes), min(len(lanes), fleet.parallel), "cluster")
+    found = {name: it for lane in done for name, it in lane.items()}
     return [found[credential.name] for credential in credentials]
 
 
@@ -204,9 +205,17 @@ def one_lane(
         bug = survived(fleet, error)
         return {credential.name: unreached(credential, bug) for credential in credentials}
     others = [credential for credential in credentials if not credential.is_operator]
-    with ThreadPoolExecutor(wide, cluster) as pool:
-        done = dict(zip((it.name for it in others), pool.map(lambda it: work(lane, it), others), strict=True))
-    return done | {it.name: work(lane, it) for it in credentials if it.is_operator}
+    done = side_by_side(lambda it: work(lane, it), others, wide, cluster)
+    named_done = dict(zip((it.name for it in others), done, strict=True))
+    return named_done | {it.name: work(lane, it) for it in credentials if it.is_operator}
+
+
+def side_by_side(work: Callable[[S], T], items: Sequence[S], wide: int, name: str) -> list[T]:
+    """Do work on items, so many at one time, in the order of the items; without threads where none is needed."""
+    if min(wide, len(items)) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(wide, name) as pool:
+        return list(pool.map(work, items))
 
 
 def resting(credential: Credential, plan: Plan) -> Result:

@@ -89,10 +89,14 @@ class Service:
 
     def tick(self) -> float:
         """Begin what is due; return how many seconds until there is something to do or to look after."""
+        return min(self.begin_due(), POLL)
+
+    def begin_due(self) -> float:
+        """Begin what is due; return how many seconds until something else is, whatever is to be looked after."""
         self._look_at_configuration()
         self._look_at_leadership()
         self._look_at_wall_clock()
-        return min(self._scheduler.go_on(), POLL)
+        return self._scheduler.go_on()
 
     def reload(self) -> None:
         """Read the configuration again at the next tick, and look at everything; for a signal handler."""
