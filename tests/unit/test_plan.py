@@ -5,12 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from rotator.marker import Marker
 from rotator.model import Grant, Probe, Request, Strategy, TokenId, Unread
 from rotator.plan import decide, warnings
 from rotator.policy import Reason
-from rotator.steps import Confirm, Fence, GrantRoles, Issue, Mark, Mirror, Preflight, Publish, Retire, Revoke, Verify
+from rotator.steps import (
+    Announce,
+    Confirm,
+    Fence,
+    GrantRoles,
+    Issue,
+    Mark,
+    Mirror,
+    Preflight,
+    Publish,
+    Regenerate,
+    Retire,
+    Revoke,
+    Verify,
+)
 from rotator.view import View
-from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, foreign, held, ours, seen
+from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, NOW, foreign, held, ours, seen
 
 CURRENT = ours(7)
 DUE = ours(7, age=40 * DAY)
@@ -145,7 +160,112 @@ def test_what_is_given_up_is_said() -> None:
     """Regenerate, no overlap, a token that somebody else made."""
     pinned = replace(CREDENTIAL, strategy=Strategy.REGENERATE)
 
-    assert "no overlap" in warnings(View(seen(credential=pinned)))[0]
-    assert "no overlap" in warnings(View(seen(CURRENT, record=CURRENT), Request(compromised=True)))[0]
-    assert "ci@pve!hand" in warnings(View(seen(foreign(), record=foreign())))[0]
+    assert warnings(View(seen(credential=pinned))) == [
+        "strategy regenerate has no overlap: consumers are locked out until they read the new secret"
+    ]
+    assert warnings(View(seen(CURRENT, record=CURRENT), Request(compromised=True))) == [
+        "no overlap: a consumer that has not yet read the new token fails"
+    ]
+    assert warnings(View(seen(foreign(), record=foreign()))) == [
+        "ci@pve!hand was made by somebody else; it is retired and revoked like any other"
+    ]
     assert warnings(View(seen(CURRENT, record=CURRENT))) == []
+
+
+def test_what_is_over_is_revoked() -> None:
+    """That very token."""
+    over = ours(6, ends_in=-HOUR)
+
+    assert decide(seen(over, CURRENT, record=CURRENT)).steps == (Revoke(over.id),)
+
+
+def test_a_token_that_is_retired_keeps_its_own_end_in_the_plan() -> None:
+    """Whoever carries it out never puts it off."""
+    old = ours(6, ends_in=2 * DAY)
+
+    assert decide(seen(old, CURRENT, record=CURRENT)).steps == (Retire(old.id, DAY, old.expire),)
+
+
+def test_a_compromised_token_that_was_adopted_is_revoked_too() -> None:
+    """It is none of ours yet, and the leak is in it."""
+    steps = decide(seen(foreign(), record=foreign()), Request(forced=True, compromised=True, adopt=True)).steps
+
+    assert steps[-2:] == (Revoke(foreign().id), Mark(None))
+
+
+def test_an_adopted_token_that_bears_our_marker_is_not_ended_twice() -> None:
+    """Whoever resumes the rotation finds it retired already."""
+    marker = Marker("tests", "ci", "r", NOW).as_published().comment()
+    retired, left = foreign(comment=marker, expire=NOW + HOUR), ours(1, published=False, after="hand")
+
+    assert decide(seen(retired, left, record=left, accepted=True)).steps == (Fence(), Mark(left.id))
+
+
+class TestConsumersThatAreTold:
+    """Whose consumers read only at their start is told right after it was written."""
+
+    told = replace(
+        MIRRORED, destinations=tuple(replace(it, audience=(it.label,)) for it in MIRRORED.destinations), privsep=False
+    )
+
+    def test_in_a_rotation_each_right_after_its_destination(self) -> None:
+        """The primary's before the mirror is written."""
+        plan = decide(seen(DUE, record=DUE, mirrors=[held(DUE)], credential=self.told))
+
+        assert plan.steps[3:8] == (Publish(), Confirm(), Announce(0), Mirror(1), Announce(1))
+
+    def test_in_a_rotation_that_is_resumed_all_of_them(self) -> None:
+        """Nobody knows who was told; who was is not told twice."""
+        left = ours(7, published=False)
+        plan = decide(seen(left, record=left, mirrors=[held(left)], credential=self.told, accepted=True))
+
+        assert plan.steps == (Fence(), Announce(0), Announce(1), Mark(left.id))
+
+    def test_of_a_mirror_that_was_behind_only_its_own(self) -> None:
+        """The others hold what they held."""
+        plan = decide(seen(CURRENT, record=CURRENT, mirrors=[held(None)], credential=self.told))
+
+        assert plan.steps == (Mirror(1), Announce(1))
+
+
+class TestInPlace:
+    """The strategy that keeps the name."""
+
+    pinned = replace(
+        MIRRORED,
+        strategy=Strategy.REGENERATE,
+        destinations=tuple(replace(it, audience=("web",)) for it in MIRRORED.destinations),
+    )
+    token = foreign("ci", comment="by hand " + Marker("tests", "ci", "r", NOW - 40 * DAY).as_published().comment())
+    after = (Publish(), Confirm(), Announce(0), Mirror(1), Announce(1), Mark(None))
+
+    def test_what_is_due_is_regenerated_and_keeps_what_people_wrote(self) -> None:
+        """All destinations must be writable before the old secret dies."""
+        plan = decide(seen(self.token, record=self.token, mirrors=[held(self.token)], credential=self.pinned))
+
+        assert plan.steps == (Preflight((0, 1)), Regenerate(self.token.id, "by hand"), *self.after)
+        assert plan.issues
+
+    def test_what_is_dead_does_not_wait_for_a_mirror(self) -> None:
+        """Consumers of the primary are locked out."""
+        plan = decide(seen(self.token, record=self.token, accepted=False, mirrors=[held(None)], credential=self.pinned))
+
+        assert plan.steps[0] == Preflight((0,))
+
+    def test_where_there_is_none_it_is_made_under_its_name(self) -> None:
+        """A token of another name is not it."""
+        plan = decide(seen(foreign(), mirrors=[held(None)], credential=self.pinned))
+
+        assert plan.steps == (
+            Preflight((0, 1)),
+            Issue(None, None),
+            GrantRoles(None),
+            Verify(None),
+            *self.after,
+        )
+
+
+def test_a_plan_says_whether_it_makes_a_secret() -> None:
+    """A request is fulfilled by that and by nothing else."""
+    assert decide(seen()).issues
+    assert not decide(seen(ours(6), CURRENT, record=CURRENT)).issues

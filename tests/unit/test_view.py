@@ -1,0 +1,145 @@
+"""An observation in the protocol's terms, at the edges where a second or a name decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.marker import Marker
+from rotator.model import Held, Request, Secret, Strategy, Token, TokenState, UserState, Window
+from rotator.policy import Reason, judge, judge_at_a_glance
+from rotator.view import View, at_a_glance, deadline, due_at
+from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, NOW, USER, foreign, held, ours, seen
+
+CURRENT = ours(7)
+SECOND, INSTANT = timedelta(seconds=1), timedelta(microseconds=1)
+PINNED = replace(CREDENTIAL, strategy=Strategy.REGENERATE)
+CLOSED = replace(CREDENTIAL, windows=(Window("0 2 * * *", HOUR),))
+PINNED_TOKEN = foreign("ci", comment=Marker("tests", "ci", "r", NOW).as_published().comment("by hand"))
+
+
+def test_a_deadline_has_whole_seconds_and_is_never_early() -> None:
+    """PVE cuts fractions off, which would end a token before its overlap has passed."""
+    assert deadline(NOW, HOUR) == NOW + HOUR
+    assert deadline(NOW + INSTANT, HOUR) == NOW + HOUR + SECOND
+    assert deadline(NOW + SECOND - INSTANT, HOUR) == NOW + HOUR + SECOND
+
+
+def test_the_time_that_is_due_is_the_same_on_every_machine() -> None:
+    """It comes from a hash of the name and nothing else, so two rotators agree to the microsecond."""
+    when = due_at(CREDENTIAL, NOW - HOUR)
+
+    assert when.isoformat() == "2026-03-30T11:51:21.976846+00:00"
+    assert judge(replace(seen(CURRENT, record=CURRENT), now=when)).reason is Reason.DUE
+    assert judge(replace(seen(CURRENT, record=CURRENT), now=when - INSTANT)).until == when
+
+
+def test_twice_the_overlap_before_its_end_a_token_is_expiring() -> None:
+    """Counted from its own end, and not a second earlier; of what nobody knows the age of, too."""
+    at_the_edge, before = ours(7, age=DAY, ends_in=2 * DAY), ours(7, age=DAY, ends_in=2 * DAY + SECOND)
+    adopting = replace(CREDENTIAL, adopt=True, windows=CLOSED.windows)
+    ending, lasting = foreign(expire=NOW + 2 * DAY), foreign(expire=NOW + 2 * DAY + SECOND)
+
+    assert judge(seen(at_the_edge, record=at_the_edge)).reason is Reason.EXPIRING
+    assert judge(seen(before, record=before)).until == NOW + SECOND
+    assert judge(seen(ending, record=ending, credential=adopting)).reason is Reason.EXPIRING
+    assert judge(seen(lasting, record=lasting, credential=adopting)).until == NOW + SECOND
+
+
+def test_an_end_within_the_margin_of_the_overlap_is_one() -> None:
+    """The clocks agree to two seconds, so nothing is set again and again."""
+    within, beyond = ours(6, ends_in=DAY + 2 * SECOND), ours(6, ends_in=DAY + 3 * SECOND)
+
+    assert judge(seen(within, CURRENT, record=CURRENT)).reason is Reason.UP_TO_DATE
+    assert judge(seen(beyond, CURRENT, record=CURRENT)).reason is Reason.NOT_RETIRED
+
+
+def test_without_a_record_what_is_over_is_tidied_up_whatever_its_serial() -> None:
+    """There is nothing that it could be above of."""
+    assert judge(seen(over := ours(8, age=DAY, ends_in=-HOUR))).reason is Reason.OVERLAP_PASSED
+    assert judge(seen(CURRENT, over, record=CURRENT)).reason is Reason.RECORD_ROLLED_BACK
+
+
+def test_above_the_record_nothing_is_tidied_up() -> None:
+    """What may be an orphan is fenced first; while a mirror is down it may be the one that is read there."""
+    over = ours(8, age=DAY, published=False, ends_in=-HOUR)
+    observation = seen(CURRENT, over, record=CURRENT, mirrors=[held(CURRENT)])
+    down = replace(observation, destinations=(held(CURRENT), held(over)))
+
+    assert judge(observation).reason is Reason.ORPHAN
+    assert judge(down).reason is Reason.RECORD_ROLLED_BACK
+
+
+def test_a_predecessor_of_our_form_is_that_very_token_for_ever() -> None:
+    """Such a name is never used twice, so its marker does not matter."""
+    old, successor = foreign("other-4-aaaaa"), ours(1, after="other-4-aaaaa")
+
+    assert judge(seen(old, successor, record=successor)).token == old
+    assert judge(seen(old, ours(1), record=ours(1))).reason is Reason.UP_TO_DATE
+    assert not View(seen(old)).is_adopted(old)
+
+
+def test_a_marked_token_of_any_name_is_ours_when_it_ends_or_is_named() -> None:
+    """What was adopted and retired outlives its successor; without an end nobody has retired it."""
+    marker = Marker("tests", "ci", "r", NOW).as_published().comment()
+    retired, living = foreign("hand", comment=marker, expire=NOW - HOUR), foreign("hand", comment=marker)
+
+    assert judge(seen(retired, CURRENT, record=CURRENT)).reason is Reason.OVERLAP_PASSED
+    assert judge(seen(living, CURRENT, record=CURRENT)).reason is Reason.UP_TO_DATE
+    assert not View(seen(living)).is_adopted(living)
+    assert View(seen(foreign())).is_adopted(foreign())
+
+
+def test_without_a_record_nothing_is_finished_and_the_first_serial_is_one() -> None:
+    """An empty world."""
+    assert not View(seen()).is_finished
+    assert View(seen()).next_serial == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "accepted", "is_dead"),
+    [
+        ((), None, True),
+        ((ours(7, ends_in=-HOUR),), True, True),
+        ((CURRENT,), False, True),
+        ((CURRENT,), None, False),
+        ((CURRENT,), True, False),
+    ],
+    ids=["gone", "expired", "refused", "unasked", "accepted"],
+)
+def test_what_is_published_is_dead_when_it_cannot_log_in(
+    tokens: tuple[TokenState, ...], *, accepted: bool | None, is_dead: bool
+) -> None:
+    """Gone, expired, or with another secret; nothing else."""
+    assert View(seen(*tokens, record=CURRENT, accepted=accepted)).current_is_dead is is_dead
+
+
+def test_what_waits_for_a_window_is_told_with_its_opening() -> None:
+    """Also a token of unknown age."""
+    adopting = replace(CLOSED, adopt=True)
+
+    assert judge(seen(foreign(), record=foreign(), credential=adopting)).until == NOW + 14 * HOUR
+
+
+def test_at_a_glance_the_newest_published_token_counts_as_held_everywhere() -> None:
+    """By the time of its issue; what is not marked published does not count, and with none there is no record."""
+    old, new, unmarked = ours(9, age=DAY), ours(8), ours(10, age=timedelta(), published=False)
+    user = UserState(USER, tokens=(old, new, unmarked, foreign()))
+    glance = at_a_glance(MIRRORED, user, NOW)
+
+    assert (glance.credential, glance.now, glance.tokens) == (MIRRORED, NOW, user.tokens)
+    assert glance.destinations == (Held(Token(new.id, Secret(""))),) * 2
+    assert at_a_glance(CREDENTIAL, UserState(USER, tokens=(unmarked,)), NOW).destinations == (Held(),)
+
+
+def test_at_a_glance_an_expired_user_needs_a_closer_look_and_a_pinned_token_none() -> None:
+    """The one has an end in the past, the other no serial."""
+    user = UserState(USER, tokens=(CURRENT,), expire=NOW - SECOND)
+
+    assert judge_at_a_glance(CREDENTIAL, user, NOW) is None
+    assert judge_at_a_glance(CREDENTIAL, replace(user, expire=NOW), NOW) == judge(seen(CURRENT, record=CURRENT))
+    assert judge_at_a_glance(PINNED, UserState(USER, tokens=(PINNED_TOKEN,)), NOW) == judge(
+        seen(PINNED_TOKEN, record=PINNED_TOKEN, credential=PINNED), Request()
+    )
