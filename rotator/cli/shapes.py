@@ -186,22 +186,6 @@ class Adopted(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetUp(Shape):
-    """One thing that ``init`` sees to.
-
-    ``thing`` is its kind and its name, ``command`` what does the same by hand ("" where nothing is done), ``message``
-    what it is for, or why it is kept. ``state`` is ``there`` (before), ``made``, ``missing``, and with ``--undo``
-    ``removed``, ``to-remove``, or ``kept``: it was made here, and others use it.
-    """
-
-    thing: str
-    command: str
-    message: str
-    state: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Unrotated(Shape):
     """A token that nobody rotates, as ``adopt`` without a name finds it.
 
