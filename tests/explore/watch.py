@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.marker import Name
+from rotator.marker import Marker, Name
 from rotator.model import Credential, Strategy
 from rotator.testing import access
 from rotator.testing.state import State
@@ -34,8 +34,8 @@ class Watch:
 
     world: World
     credential: Credential
-    overlap: timedelta | None = None
-    """What consumers may rely on, if some rotator is configured to leave them less than the credential says."""
+    overlaps: tuple[timedelta, ...] = ()
+    """What other rotators are configured to leave: consumers may rely on the least, no end is beyond the most."""
     foreign: Mapping[str, PveToken] = field(default_factory=dict)
     """Tokens of the same user that are nobody's business, as they must stay."""
     violations: list[str] = field(default_factory=list)
@@ -43,16 +43,24 @@ class Watch:
 
     def __post_init__(self) -> None:
         """Begin with what is there."""
-        self._rely = (self.credential.overlap if self.overlap is None else self.overlap).total_seconds()
-        self._longest = self.credential.overlap.total_seconds()
+        overlaps = (self.credential.overlap, *self.overlaps)
+        self._rely, self._longest = min(overlaps).total_seconds(), max(overlaps).total_seconds()
         self._wanted = dict(self._privileges())
         self._notes = {name: foreign_keys(self._content(name)) for name in self._places}
         self._seen: object = None
         self._read: dict[Shown, float] = {}
         self._ends: dict[str, int] = {}
-        self._excused: set[Shown] = set()
+        self._latest: dict[str, float] = {}
+        """Of two that retire a token at once the later end may win; each counts from before there was one."""
+        self._may_fall = False
+        self._excused: set[str] = set()
         self._serial = 0
+        self.published: list[str] = []
+        """The tokens that the primary has held, one after the other."""
+        if not self.credential.lifetime:  # a record with a token that has an end was put back by somebody
+            self._excuse(token_in(self._content(self._places[0])))
         self.look("the beginning")
+        self.held_first = len(self.published)
 
     @property
     def _is_pinned(self) -> bool:
@@ -116,20 +124,22 @@ class Watch:
 
     def _see_published(self, state: State, published: Shown, where: str) -> None:
         token = published[0]
-        if published not in self._excused and not self._is_pinned:
+        if token not in self._excused and not self._is_pinned:
             if not self.world.pve.accepts(*published):
                 self.blame(f"I1: {token} is published and refused", where)
             elif any(missing(state, token, path, wanted) for path, wanted in self._wanted.items()):
                 self.blame(f"I1: {token} is published and lacks permissions", where)
+        if token not in self.published[-1:]:
+            self.published.append(token)
         name = Name.parse(token.rpartition("!")[2])
         serial = name.serial if name else 0
-        if serial < self._serial:
+        if serial < self._serial and not self._may_fall:
             self.blame(f"I4: {token} was published after serial {self._serial}", where)
         self._serial = serial
 
     def _see_readers(self, now: float, where: str) -> None:
-        for shown_there, last in self._read.items():
-            if now > last + self._rely or shown_there in self._excused or self._is_pinned:
+        for shown_there, last in self._read.items() if self._rely else ():
+            if now > last + self._rely or shown_there[0] in self._excused or self._is_pinned:
                 continue
             if not self.world.pve.accepts(*shown_there):
                 self.blame(f"I2: {shown_there[0]}, read {timedelta(seconds=now - last)} ago, is refused", where)
@@ -138,8 +148,10 @@ class Watch:
         current = {token.rpartition("!")[2] for token, _ in self._read}
         for name, token in state.users[self.credential.userid].tokens.items():
             before = self._ends.get(name, 0)
-            if before and not 0 < token.expire <= before:
+            if before and not 0 < token.expire <= max(before, self._latest.get(name, 0)):
                 self.blame(f"I5: the end of {name} was put off", where)
+            if token.expire != before and (before or not self.credential.lifetime):
+                self._latest.setdefault(name, now + self._longest + SLACK)
             if token.expire > now + self._longest + SLACK and token.expire != before and not self.credential.lifetime:
                 self.blame(
                     f"I5: {name} ends later than the overlap allows{'' if name in current else ', unread'}", where
@@ -157,28 +169,33 @@ class Watch:
     def outside(self, action: Callable[[], object]) -> None:
         """Let somebody else do something. What it breaks is no fault of ours; what we make of it is.
 
-        Tokens that it ends or deletes need not log in, nor does what it puts back into a record while that has an end.
+        Tokens that it ends or deletes need not log in, nor does what it puts back into a record while that has an end;
+        and what the rotation puts back then may be an older token. Once somebody else has changed the record, none but
+        its publisher knows that a token was published which is not marked yet.
         """
         before = {name: token_in(self._content(name)) for name in self._places}
         tokens = self.world.state.users[self.credential.userid].tokens
         action()
         after = self.world.state.users[self.credential.userid].tokens
-        touched = {f"{self.credential.userid}!{name}" for name in tokens if after.get(name) != tokens[name]}
-        self._excused |= {it for it in self._read if it[0] in touched}
+        self._excused |= {f"{self.credential.userid}!{name}" for name in tokens if after.get(name) != tokens[name]}
         for name in self._places:
             self._notes[name] = foreign_keys(self._content(name))
             now = token_in(self._content(name))
-            if now is not None and now != before[name]:
-                self._excuse(now, is_primary=name == self._places[0])
+            if now != before[name]:
+                self._may_fall = True
+                self._excuse(now)
+                self._excused |= {token for token, _ in self._read if not self._is_marked(token)}
+        self._may_fall |= bool(self._excused)
         self.look("somebody else")
 
-    def _excuse(self, put: Shown, *, is_primary: bool) -> None:
-        token = self.world.pve.token(put[0])
-        if token is None or token["expire"]:
-            self._excused.add(put)
-        if is_primary:
-            name = Name.parse(put[0].rpartition("!")[2])
-            self._serial = name.serial if name else 0
+    def _is_marked(self, token: str) -> bool:
+        marker = Marker.parse(str((self.world.pve.token(token) or {}).get("comment", "")))
+        return marker is not None and marker.published
+
+    def _excuse(self, put: Shown | None) -> None:
+        token = self.world.pve.token(put[0]) if put else None
+        if put and (token is None or token["expire"]):
+            self._excused.add(put[0])
 
 
 def comes_to_rest(watch: Watch) -> list[str]:

@@ -6,7 +6,6 @@ kept and put back by a few assignments.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -118,6 +117,7 @@ class Moment:
     state: State
     records: Mapping[str, Stored]
     seconds: float
+    drawn: int
 
 
 class World:
@@ -132,18 +132,18 @@ class World:
         self.operator = populate(self.pve, self.userid)
         self.source: Callable[[], Token] = lambda: self.operator
         self.events: list[Event] = []
-        self.randoms = itertools.count(10000)
+        self.drawn = 9999
         self.empty = self.moment()
 
     # moments
 
     def moment(self) -> Moment:
         """Keep this moment."""
-        return Moment(self.state, dict(self.store.records), self.clock.seconds)
+        return Moment(self.state, dict(self.store.records), self.clock.seconds, self.drawn)
 
     def go_back(self, moment: Moment) -> None:
-        """Make the world what it was at that moment. Random parts of names still never repeat."""
-        self.clock.seconds = moment.seconds
+        """Make the world what it was at that moment; the same names are drawn again."""
+        self.clock.seconds, self.drawn = moment.seconds, moment.drawn
         lag, self.pve.cluster = self.pve.cluster.lag, Cluster(self.clock.time)
         self.pve.cluster.plant(lambda _: moment.state)
         self.pve.cluster.lag = lag
@@ -165,7 +165,8 @@ class World:
 
     def draw(self) -> str:
         """Draw the random part of a name."""
-        return str(next(self.randoms))
+        self.drawn += 1
+        return str(self.drawn)
 
     def run(
         self,
@@ -285,23 +286,24 @@ class World:
         owner: str = "tests",
         credential: str = "ci",
         base: str = "ci",
+        userid: str = userid,
     ) -> Token:
         """Leave a token behind, as a rotation would that was issued so long ago."""
         now = datetime.fromtimestamp(int(self.pve.now()), UTC)
         comment = Marker(owner, credential, "planted", now - ago, after, published=published).comment()
-        token = TokenId(self.userid, str(Name(base, serial, self.draw())))
-        secret = Secret(self.pve.add_token(self.userid, token.name, comment=comment))
+        token = TokenId(userid, str(Name(base, serial, self.draw())))
+        secret = Secret(self.pve.add_token(userid, token.name, comment=comment))
         self.pve.grant("/vms", "PVEVMUser", token=str(token))
         return Token(token, secret)
 
-    def foreigners(self) -> Mapping[str, PveToken]:
+    def foreigners(self, userid: str = userid) -> Mapping[str, PveToken]:
         """Plant tokens that are nobody's business, with names or markers that look like ours; return them."""
-        before = set(self.state.users[self.userid].tokens)
+        before = set(self.state.users[userid].tokens)
         for name in ("other-hand", "ci-9-", "ci-9-ABCDE", "ci-7-abcde"):
-            self.pve.add_token(self.userid, name, comment=f"looks like {name}")
-        self.plant(8, owner="somebody", published=True)
-        self.plant(8, credential="other")
-        return {name: it for name, it in self.state.users[self.userid].tokens.items() if name not in before}
+            self.pve.add_token(userid, name, comment=f"looks like {name}")
+        self.plant(8, owner="somebody", published=True, userid=userid)
+        self.plant(8, credential="other", userid=userid)
+        return {name: it for name, it in self.state.users[userid].tokens.items() if name not in before}
 
     def put(self, token: Token, name: str = "ci.json") -> None:
         """Write a token into a record, as a person does; foreign keys stay."""
