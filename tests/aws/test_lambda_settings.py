@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from rotator.aws_lambda import handler
-from rotator.aws_lambda_settings import function_settings
+from rotator.aws_lambda_settings import credential, function_settings
 from rotator.errors import ConfigError
+from rotator.model import Destination
 from tests.aws.function import OWNER, STEPS, Function, refused
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:pve/ci-AbCdEf"
+DOCUMENT = Path(__file__).parents[2] / "backends/aws.md"
 LEAST = {"ROTATE_ENDPOINTS": "pve1.lan, pve2.lan:8007", "ROTATE_OPERATOR_SECRET": "op", "ROTATE_USERS": "a@pve,b@pve"}
 
 
@@ -24,6 +29,20 @@ def test_the_environment_says_where_and_whose() -> None:
     assert settings.endpoints == ("pve1.lan:8006", "pve2.lan:8007")
     assert (settings.operator, settings.users) == ("op", ("a@pve", "b@pve"))
     assert (settings.owner, settings.ca_file, settings.fingerprint, settings.adopt) == (OWNER, None, "", False)
+
+
+def test_the_document_lists_every_variable() -> None:
+    """And none that is not there; which user it is, only the secret says."""
+    asked: set[str] = set()
+
+    class Environment(dict[str, str]):
+        def get(self, name: str, otherwise: Any = None) -> Any:  # noqa: ANN401 - as a dictionary has it
+            asked.add(name)
+            return super().get(name, otherwise)
+
+    environ = Environment({**LEAST, "ROTATE_USERS": "a@pve"})
+    credential(function_settings(environ, ARN), environ, None, Destination("aws", "x", "x"), "pve/ci")
+    assert asked - {"ROTATE_USER"} == set(re.findall(r"`(ROTATE_[A-Z_]+)[`=]", DOCUMENT.read_text()))
 
 
 def test_all_faults_of_the_environment_are_told_at_once() -> None:
