@@ -48,11 +48,14 @@ def unlinked(path: Path) -> Action:
 
 
 def leaving(draft: Draft, *, is_whole: bool) -> list[Path]:
-    """List the files to remove: what was made and nobody has changed; the configuration only when nothing is left."""
+    """List the files to remove: what was made and nobody has changed; the configuration only when nothing is left.
+
+    The lock that the store made beside the record goes before it: later nobody would know of it.
+    """
     found = [path for name in draft.journal.files if (path := Path(name)).exists() and is_ours(draft, path)]
     locks = [lock for path in found if (lock := path.with_name(f".{path.name}.lock")).exists()]
     own = [draft.path] if is_whole and draft.journal.is_untouched(draft.text) else []
-    return [*found, *locks, *own]
+    return [*locks, *found, *own]
 
 
 def is_ours(draft: Draft, path: Path) -> bool:
