@@ -43,11 +43,16 @@ def no_quorum(seen: EndpointSeen, _cluster: ClusterSeen) -> Finding | None:
     return found("no-quorum", "/cluster/status there says quorate 0", about={"endpoint": seen.address})
 
 
-def troubled(seen: EndpointSeen, _cluster: ClusterSeen) -> Finding | None:
+def troubled(seen: EndpointSeen, cluster: ClusterSeen) -> Finding | None:
     """Say why the list of users does not come from there, if that is the node's own fault."""
-    if seen.trouble is None or seen.trouble.code.startswith("operator"):
+    if seen.trouble is None:
         return None
-    return found(seen.trouble.code, *seen.trouble.told, about={"endpoint": seen.address})
+    about = {"endpoint": seen.address}
+    if not seen.trouble.code.startswith("operator"):
+        return found(seen.trouble.code, *seen.trouble.told, about=about)
+    if cluster.view is None:  # it is refused everywhere: the operator's own affair
+        return None
+    return found("node-lag", "it refuses the operator, which other nodes let in", about=about)
 
 
 def node_lag(seen: EndpointSeen, cluster: ClusterSeen) -> Finding | None:
