@@ -69,8 +69,14 @@ class Act:
     is_published: bool = False
     is_unsettled: bool = False
     """A write of the primary was not answered, and it is not known yet what came of it."""
+    is_taken_back: bool = False
+    """It was published, and what was there before was published again."""
     has_begun: bool = False
     """The call that makes a new secret was sent."""
+    doomed: set[TokenId] = field(default_factory=set)
+    """The tokens that PVE was asked to delete, and it did not say whether it did."""
+    revoked: set[TokenId] = field(default_factory=set)
+    """The tokens that were deleted."""
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -139,6 +145,10 @@ class Act:
     def live(self) -> str:
         """Say which tokens are live now, for a person who reads of a failure."""
         record, parts = self.view.record, []
+        if record and self.is_half_regenerated:
+            return f"{record.id} is still published with its old secret, which " + (
+                "does not log in" if self.new else "may not log in any more"
+            )
         if self.new and self.is_unsettled:
             return self.live_unsettled(self.new.id)
         if record and self.leaves_dead:
@@ -149,10 +159,19 @@ class Act:
             )
         if self.new and self.is_published:
             parts.append(f"{self.new.id} is published")
-            parts += [f"{old.id} is still live" for old in [self.view.current] if old and old.id != self.new.id]
+            parts += self.live_before(self.new.id)
+        elif self.new and self.is_taken_back:
+            parts.append(f"{self.new.id} was published for a moment and is still live; a later run retires it")
         elif self.new:
             parts.append(f"{self.new.id} was issued and may be live; a later run deletes it")
         return "; ".join(parts) or "no token of this credential is published"
+
+    def live_before(self, new: TokenId) -> list[str]:
+        """Say whether what was published before the new token is still live."""
+        old = self.view.current
+        if old is None or old.id == new or old.id in self.revoked or self.view.current_is_dead:
+            return []
+        return [f"{old.id} may still be live" if old.id in self.doomed else f"{old.id} is still live"]
 
     def live_unsettled(self, new: TokenId) -> str:
         """Say it where the store does not say which token consumers read."""

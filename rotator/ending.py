@@ -72,7 +72,8 @@ def revoke(act: Act, token: TokenId) -> None:
     """
     with act.narrator.step(Step.REVOKE, token=token) as telling:
         with suppress(NotFoundError):
-            twice(lambda: act.ports.pve.revoke(token))
+            twice(lambda: ask_to_revoke(act, token))
+        act.revoked.add(token)
         knows, silent = [], []
         for endpoint in act.ports.pve.endpoints:
             try:
@@ -85,3 +86,12 @@ def revoke(act: Act, token: TokenId) -> None:
         said += [f"no answer from {', '.join(silent)}"] * bool(silent)
         act.notes += [f"{token}: {it}" for it in said]
         telling.say("; ".join(said))
+
+
+def ask_to_revoke(act: Act, token: TokenId) -> None:
+    """Delete a token, and remember it when PVE does not say whether it did."""
+    try:
+        act.ports.pve.revoke(token)
+    except OutcomeUnknownError:
+        act.doomed.add(token)
+        raise

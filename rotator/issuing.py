@@ -30,7 +30,9 @@ def inherited(act: Act) -> tuple[Grant, ...]:
     """Find out what the predecessor may do by its own entries."""
     old = act.view.current
     if old is not None and old.privsep:
-        return act.ports.pve.grants(old.id)
+        with act.narrator.step(Step.PREFLIGHT, token=old.id) as telling:
+            telling.say("its own grants are inherited")
+            return act.ports.pve.grants(old.id)
     why = "there is no predecessor" if old is None else f"{old.id} is not privilege-separated and has none of its own"
     raise RefusedError(
         f"what to grant is not known: {why}",

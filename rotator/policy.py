@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from rotator import windows
 from rotator.durations import spell_duration
-from rotator.marker import Name
+from rotator.marker import Marker, Name
 from rotator.model import (
     Credential,
     Held,
@@ -28,7 +28,7 @@ from rotator.model import (
     Unread,
     UserState,
 )
-from rotator.view import MARGIN, View, at, due_at, own_marker
+from rotator.view import MARGIN, View, at, due_at, is_marked_by, own_marker
 
 MOST_ORPHANS = 3
 
@@ -350,12 +350,19 @@ def judge_at_a_glance(credential: Credential, user: UserState, now: datetime) ->
         return None
     owned = [token for token in user.tokens if own_marker(credential, token)]
     newest = max(owned, key=lambda token: name.serial if (name := Name.parse(token.id.name)) else 0, default=None)
-    if newest is None:
+    if newest is None or names_unmarked(credential, newest, user):
         return None
     held = Held(Token(newest.id, Secret("")))
     seen = Observation(credential, now, user.tokens, (held,) * len(credential.destinations))
     finding = judge(seen)
     return finding if finding.reason is Reason.UP_TO_DATE else None
+
+
+def names_unmarked(credential: Credential, newest: TokenState, user: UserState) -> bool:
+    """Whether what was adopted lives on without our marker: its record may have been put back, so it must be read."""
+    after = Marker.parse(newest.comment)
+    named = [token for token in user.tokens if after and token.id.name == after.after]
+    return any(Name.parse(token.id.name) is None and not is_marked_by(credential, token) for token in named)
 
 
 def up_to_date(view: View) -> Finding:

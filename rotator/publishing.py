@@ -176,7 +176,7 @@ def put_back(act: Act, held: Held) -> None:
         except RotatorError as error:
             raise LockedOutError(f"{problem}; putting {old.id} back failed too: {error}", hint=error.hint) from error
     mark_taken_back(act)
-    act.is_published = False
+    act.is_published, act.is_taken_back = False, True
     raise LockedOutError(f"{problem}; {old.id} was published again", hint="find out what changes the record on its way")
 
 
@@ -287,5 +287,5 @@ def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:
     if act.view.is_pinned:
         return LockedOutError(f"{message}; the secret that it holds is dead", hint=hint or "run again at once")
     if act.request.compromised:
-        return LockedOutError(f"{message}; what it holds was revoked as compromised", hint=hint)
+        return LockedOutError(f"{message}; what it holds was revoked as compromised", hint=hint or "run again at once")
     return UnavailableError(message, hint=hint or "the old token stays valid until a later run has written it")

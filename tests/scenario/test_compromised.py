@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rotator.errors import ExitCode, UnavailableError
 from rotator.model import Request
-from rotator.testing.exchange import AnswerInstead
+from rotator.testing.exchange import AnswerAfter, AnswerInstead
 from rotator.testing.faulty_backend import Operation
 from tests.world import World, comes_to_rest
 
@@ -41,6 +41,7 @@ def test_a_mirror_that_is_down_after_a_leak_locks_its_consumers_out(w: World) ->
     assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "forced")
     assert result.message.endswith("mirror.json is locked up; what it holds was revoked as compromised")
     assert (w.works(), w.works("mirror.json"), w.standing()) == (True, False, {"ci-2": "unmarked"})
+    assert (result.live, result.hint) == ("ci@pve!ci-2-10001 is published", "run again at once")
     w.spoil()
     assert w.run(ci).done == ("unfinished",)
     assert comes_to_rest(w, ci) == "ci-2"
@@ -69,6 +70,15 @@ def test_nothing_is_revoked_before_the_successor_is_published(w: World) -> None:
     assert (result.exit_code, w.standing(), w.works()) == (ExitCode.FAILED, {"ci-1": "marked"}, True)
     w.spoil()
     assert comes_to_rest(w, ci) == "ci-1"
+
+
+def test_a_revocation_without_an_answer_says_that_the_leaked_token_may_live(w: World) -> None:
+    """It was asked for twice, and PVE has not said."""
+    ci = w.settled()
+    w.disturb("DELETE", "token/ci-1", AnswerAfter(), times=2)
+    result = w.run(ci, LEAK)
+    assert result.live == "ci@pve!ci-2-10001 is published; ci@pve!ci-1-10000 may still be live"
+    assert comes_to_rest(w, ci) == "ci-2"
 
 
 def test_a_revocation_that_fails_says_that_the_leaked_token_lives(w: World) -> None:

@@ -141,6 +141,8 @@ def test_a_publish_that_fails_locks_out_until_the_next_run(w: World) -> None:
     result = w.run(ci, forced=True)
     assert (result.exit_code, result.reason, w.works()) == (ExitCode.LOCKED_OUT, "forced", False)
     assert result.message == "ci@pve!ci has a new secret that is not stored: away"
+    assert result.live == "ci@pve!ci is still published with its old secret, which does not log in"
+    assert result.step == "publish"
     assert result.hint == "run again at once: the next run makes another one"
     w.spoil()
     assert w.run(ci).done == ("published-token-dead",)
@@ -158,6 +160,7 @@ def test_a_regeneration_without_an_answer_is_repaired_by_the_next_run(
     result = w.run(ci)
     assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "due")
     assert w.works() is isinstance(fault, AnswerInstead)
+    assert result.live == "ci@pve!ci is still published with its old secret, which may not log in any more"
     assert w.run(ci).done in {("published-token-dead",), ("due",)}
     assert comes_to_rest(w, ci) == "ci"
 

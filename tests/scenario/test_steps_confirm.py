@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ExitCode, OutcomeUnknownError, RefusedError, UnavailableError
+from rotator.fleet import rotate
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Request, Secret, Stored
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import After, Altered, Before, Operation, Stale, nth
@@ -74,6 +75,8 @@ def test_other_content_than_was_written_puts_the_predecessor_back(w: World, chan
     assert "was written with ci@pve!ci-2-10001 and gives back something that does not log in" in result.message
     assert result.message.endswith("; ci@pve!ci-1-10000 was published again")
     assert w.steps()[-3:] == ["restore", "mark", "confirm!failed"]
+    taken_back = "ci@pve!ci-2-10001 was published for a moment and is still live; a later run retires it"
+    assert result.live == f"ci@pve!ci-1-10000 is still published; {taken_back}"
     assert (w.published(), w.works(), w.standing()) == ("ci-1", True, BOTH)
     assert "revoke" not in w.steps()
     assert comes_to_rest(w, ci) == "ci-3"
@@ -117,6 +120,18 @@ def test_a_predecessor_that_is_dead_is_not_put_back(w: World) -> None:
     result = w.run(ci)
     assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "published-token-dead", "ci-2")
     assert "restore" not in w.steps()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_an_adoption_that_was_taken_back_is_begun_again(w: World) -> None:
+    """PVE's list alone shows a token marked published; but what was adopted lives on without our marker."""
+    w.pve.grant("/vms", "PVEVMUser", token=str(w.hand_made()))
+    ci = w.credential(adopt=True, grants=None)
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    assert w.run(ci).exit_code == ExitCode.LOCKED_OUT
+    assert (w.published(), w.standing()) == ("hand", {"hand": "hand-made", "ci-1": "marked"})
+    w.clock.pass_by(timedelta(minutes=11))
+    assert rotate(w.fleet(), [ci])[0].done == ("record-rolled-back", "not-retired")
     assert comes_to_rest(w, ci) == "ci-2"
 
 
