@@ -1,7 +1,7 @@
 """One rotator that dies at any call, once or twice, or is held up or overtaken there: then all must come to rest.
 
 A stage holds the situation of one kind; histories are played on it, each from the same moment. A second death is played
-from the moment of the first, so that a pair costs little more than a single one.
+from the moment of the first, and what follows on it once for all pairs that have come to the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rotator.marker import Marker
 from rotator.model import Credential, Request
 from rotator.rotate import Result
 from rotator.testing.state import State, Token
-from tests.explore.crash_history import DEATHS, SCHEDULES, Fate, History, How, KilledError, Point, points
+from tests.explore.crash_history import SCHEDULES, Fate, History, How, KilledError, Point, points
 from tests.explore.crash_kinds import KINDS, Kind
 from tests.explore.crash_watch import Strict
 from tests.explore.world import Moment, World
@@ -163,6 +163,17 @@ class Stage:
         """Say whether one token is left that has no deadline to wait for."""
         return len(tokens_of(self.world.state)) == len(self.others) + 1
 
+    def stand(self, before: Standing, point: Point, following: dict[str, Standing]) -> str:
+        """Go on from a situation with a run that meets something, note where that leads, and return it in words."""
+        self.go_back(before.kept)
+        self.act(point)
+        situation = f"{self.request} {self.watch.situation()}"
+        if situation in following:
+            following[situation].histories += before.histories
+        else:
+            following[situation] = Standing(self.keep(), (*before.points, point), before.histories)
+        return situation
+
     def unrestful(self) -> Iterator[str]:
         """Say what is left that should not be, and what is not there that should."""
         held = self.watch.held()
@@ -199,6 +210,14 @@ class Played(NamedTuple):
     violations: list[str]
 
 
+@dataclass
+class Explored:
+    """The histories that were played to their end, and how many come to the same as one of them or are one."""
+
+    played: list[Played]
+    histories: int
+
+
 def calls(stage: Stage) -> list[str]:
     """List the calls of the first run."""
     stage.begin()
@@ -214,19 +233,41 @@ def play(stage: Stage, history: History, tell: Callable[[str], object] = lambda 
     return stage.finish()
 
 
-def singles(stage: Stage, schedule: str, hows: Iterable[How] = tuple(How)) -> Iterator[Played]:
-    """Play every history in which something happens at one call of the first run."""
-    for point in points(len(calls(stage)), *hows):
-        history = History(stage.kind.name, (point,), schedule)
-        yield Played(history, play(stage, history))
+def singles(stage: Stage, schedule: str, hows: Iterable[How] = tuple(How)) -> Explored:
+    """Play every history in which something happens at one call of the first run, each to its end."""
+    histories = [History(stage.kind.name, (it,), schedule) for it in points(len(calls(stage)), *hows)]
+    return Explored([Played(history, play(stage, history)) for history in histories], len(histories))
 
 
-def pairs(stage: Stage, schedule: str, first: Point, hows: Iterable[How] = DEATHS) -> Iterator[Played]:
-    """Play every history in which this happens to the first run, and something at one call of the second."""
+@dataclass
+class Standing:
+    """A situation that histories have come to: the first of them, and how many."""
+
+    kept: Kept
+    points: tuple[Point, ...]
+    histories: int
+
+
+def successive(stage: Stage, schedule: str, depth: int, hows: Iterable[How], first: Point | None = None) -> Explored:
+    """Play every history in which something happens at a call of each of so many runs, one after the other.
+
+    Most calls change nothing, so most histories come to stand where another has stood: what follows is played once.
+    Shorter histories are played on the way, and not counted.
+    """
     stage.begin(schedule)
-    stage.act(first)
-    kept = stage.keep()
-    for second in points(len(stage.act().calls), *hows):
-        stage.go_back(kept)
-        stage.act(second)
-        yield Played(History(stage.kind.name, (first, second), schedule), stage.finish())
+    found, met, chosen = Explored([], 0), set[str](), tuple(hows)
+    level = [Standing(stage.keep(), (), 1)]
+    for number in range(depth):
+        following: dict[str, Standing] = {}
+        for standing in level:
+            stage.go_back(standing.kept)
+            all_points = points(len(stage.act().calls), *chosen)
+            for point in [first] if first and not number else all_points:
+                found.histories += standing.histories * (number == depth - 1)
+                situation = stage.stand(standing, point, following)
+                if situation not in met:
+                    met.add(situation)
+                    history = History(stage.kind.name, following[situation].points, schedule)
+                    found.played.append(Played(history, stage.finish()))
+        level = list(following.values())
+    return found

@@ -1,4 +1,4 @@
-"""``python -m tests.explore crash``: die at every call, and at every pair of calls, in every kind of rotation."""
+"""``python -m tests.explore crash``: die at every call, at every two, and at every three in a row."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import NamedTuple
 
 import click
 
-from tests.explore.crash import Played, Stage, calls, pairs, play, singles
-from tests.explore.crash_history import DEATHS, SCHEDULES, History, How, Point, points
+from tests.explore.crash import Played, Stage, calls, play, singles, successive
+from tests.explore.crash_history import SCHEDULES, History, How, Point
 from tests.explore.crash_kinds import KINDS
 from tests.explore.report import Row, joined
 
+SLOW_DEPTH = 2
+"""Up to so many runs in a row everything is tried that can happen."""
+
 
 class Task(NamedTuple):
-    """A part of the exploration that one process does: all single points of a kind, or all that follow on one."""
+    """A part of the exploration that one process does: all single points of a kind, or several in a row."""
 
     kind: str
     schedule: str
     hows: tuple[How, ...]
+    depth: int = 1
     first: Point | None = None
 
 
@@ -36,7 +40,7 @@ class Task(NamedTuple):
     type=click.Choice([how.value for how in How]),
     help="Let only this happen at a call.",
 )
-@click.option("--pairs/--singles", "paired", default=True, help="Two in a row as well (the default), or one only.")
+@click.option("--depth", default=3, show_default=True, help="So many runs in a row to which something happens.")
 @click.option("--first", metavar="CALL", help="Let the first run die after the call that begins like this: 'POST'.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--replay", metavar="HISTORY", help="Play one history: 'normal 5:before 12:after soon'.")
@@ -47,42 +51,38 @@ def command(
     replay: str | None,
     first: str | None,
     *,
-    paired: bool,
+    depth: int,
     jobs: int,
 ) -> tuple[Row, ...]:
     """Die at every call of a rotation, or be held up or overtaken there, and run on until all is at rest."""
     if replay:
         return replayed(replay)
     chosen = tuple(map(How, hows)) or tuple(How)
-    for_pairs = tuple(how for how in chosen if how in {*DEATHS, How.OVERTAKEN})
     tasks = [
         task
         for kind in kinds or KINDS
         for schedule in KINDS[kind].schedules
         if schedule in (schedules or SCHEDULES)
-        for task in (
-            [after(kind, schedule, chosen, first)]
-            if first
-            else tasks_of(kind, schedule, chosen, for_pairs if paired else ())
-        )
+        for task in tasks_of(kind, schedule, chosen, depth, first)
     ]
     return joined(chain(counted(kinds or tuple(KINDS)), done(tasks, jobs)))
 
 
-def tasks_of(kind: str, schedule: str, hows: tuple[How, ...], for_pairs: tuple[How, ...]) -> Iterator[Task]:
-    """Divide the exploration of a kind."""
-    yield Task(kind, schedule, hows)
-    if for_pairs:
-        firsts = points(len(calls(stage(kind))), *(how for how in for_pairs if how in DEATHS))
-        yield from (Task(kind, schedule, for_pairs, first) for first in firsts)
+def tasks_of(kind: str, schedule: str, hows: tuple[How, ...], depth: int, first: str | None) -> Iterator[Task]:
+    """Divide the exploration of a kind. What takes time makes many situations: beyond two in a row it is left out."""
+    if not first:
+        yield Task(kind, schedule, hows)
+    for number in range(2, depth + 1):
+        chosen = hows if number == SLOW_DEPTH else tuple(how for how in hows if how not in {How.LATE, How.SLOW})
+        yield Task(kind, schedule, chosen, number, after(kind, first) if first else None)
 
 
-def after(kind: str, schedule: str, hows: tuple[How, ...], first: str) -> Task:
-    """Explore what follows on one death. Raises: ``click.UsageError`` when there is no such call."""
+def after(kind: str, first: str) -> Point:
+    """Find the call to die after. Raises: ``click.UsageError`` when there is no such call."""
     number = next((at for at, call in enumerate(calls(stage(kind)), 1) if call.startswith(first)), None)
     if number is None:
         raise click.UsageError(f"a run of {kind} has no call {first}")
-    return Task(kind, schedule, hows, Point(number, How.AFTER))
+    return Point(number, How.AFTER)
 
 
 def counted(kinds: Iterable[str]) -> Iterator[Row]:
@@ -96,7 +96,7 @@ def done(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
         yield from map(explored, tasks)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(explored, tasks, chunksize=4)
+        yield from pool.map(explored, tasks, chunksize=1)
 
 
 @cache
@@ -109,12 +109,13 @@ def explored(task: Task) -> Row:
     """Do a task."""
     made = stage(task.kind)
     runs, looks = made.runs, made.looks
-    if task.first is None:
-        played = list(singles(made, task.schedule, task.hows))
+    if task.depth == 1:
+        found = singles(made, task.schedule, task.hows)
     else:
-        played = list(pairs(made, task.schedule, task.first, task.hows))
-    counts = {"histories": len(played), "runs": made.runs - runs, "looks": made.looks - looks}
-    return Row(task.kind, counts, tuple(chain.from_iterable(map(told, played))))
+        found = successive(made, task.schedule, task.depth, task.hows, task.first)
+    counts = {"histories": found.histories, "played": len(found.played)}
+    counts |= {"runs": made.runs - runs, "looks": made.looks - looks}
+    return Row(task.kind, counts, tuple(chain.from_iterable(map(told, found.played))))
 
 
 def told(played: Played) -> Iterator[str]:

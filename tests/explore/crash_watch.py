@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import copy
 
 from tests.explore.crash_kinds import Spoiling
 from tests.explore.watch import Shown, Watch, foreign_keys, token_in
+
+RANDOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|rotation=[0-9a-f]{12}|(?<=-)1\d{4}\b")
+"""Secrets, ids of rotations, and the random parts that a world draws."""
 
 
 class Strict(Watch):
@@ -48,6 +52,24 @@ class Strict(Watch):
     def last_moments(self) -> list[float]:
         """Tell, in order, when what was read and is no longer there may be relied upon for the last time."""
         return sorted(last + self.credential.overlap.total_seconds() for last in self._read.values())
+
+    def situation(self) -> str:
+        """Write down all that what follows depends on, PVE, the records, and what must still be looked for.
+
+        Random parts are numbered in the order of their coming: two situations that differ in nothing else are the same.
+        """
+        world = self.world
+        tokens = [
+            (userid, name, token, token.secret)
+            for userid, user in sorted(world.state.users.items())
+            for name, token in sorted(user.tokens.items())
+        ]
+        records = [(name, sorted(world.read(name).items())) for name in sorted(world.store.records)]
+        acl = sorted((path, sorted(map(repr, node.items()))) for path, node in world.state.acl.items())
+        seen = [(name, value) for name, value in sorted(vars(self).items()) if isinstance(value, (dict, list, set))]
+        numbers: dict[str, int] = {}
+        text = repr((world.clock.seconds, tokens, records, acl, self._serial, seen))
+        return RANDOM.sub(lambda found: f"<{numbers.setdefault(found[0], len(numbers))}>", text)
 
     def kept(self) -> Strict:
         """Copy what was seen so far."""

@@ -5,19 +5,17 @@ All of it is ``python -m tests.explore crash``. That it would see a promise brok
 
 from __future__ import annotations
 
-import random
 import re
 
 import click
 import pytest
 
 from tests.explore.__main__ import main
-from tests.explore.crash import Stage, calls, pairs, play, singles
+from tests.explore.crash import Stage, play, singles, successive
 from tests.explore.crash_command import replayed, told
-from tests.explore.crash_history import DEATHS, LONELY, History, How, Point, points
+from tests.explore.crash_history import DEATHS, LONELY, History, How, Point
 from tests.explore.crash_kinds import KINDS
 
-SEED = 20260301
 FEWEST = {"first": 13, "normal": 15, "mirrors": 22, "regenerate": 10}
 """Calls that the first run of a kind has at least; so many points at which it may die."""
 
@@ -25,34 +23,50 @@ FEWEST = {"first": 13, "normal": 15, "mirrors": 22, "regenerate": 10}
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_happens_at_any_call_all_comes_to_rest_and_nobody_notices(kind: str) -> None:
     """Each thing that can happen, at each call of the first run of each kind; further runs come ten minutes later."""
-    histories = list(singles(Stage.of(kind), "later"))
-    assert [line for played in histories for line in told(played)] == []
-    assert len(histories) >= len(How) * FEWEST.get(kind, 10)
+    found = singles(Stage.of(kind), "later")
+    assert [line for played in found.played for line in told(played)] == []
+    assert found.histories == len(found.played) >= len(How) * FEWEST.get(kind, 10)
 
 
 @pytest.mark.parametrize("schedule", ["soon", "late"])
 @pytest.mark.parametrize("kind", ["normal", "mirrors"])
 def test_it_does_not_matter_when_the_next_run_comes(kind: str, schedule: str) -> None:
     """At once, while the dead one may still be in flight, or when the overlap has passed."""
-    assert [line for played in singles(Stage.of(kind), schedule, DEATHS) for line in told(played)] == []
+    assert [line for played in singles(Stage.of(kind), schedule, DEATHS).played for line in told(played)] == []
 
 
 @pytest.mark.parametrize("kind", ["normal", "mirrors", "adopt"])
 def test_a_run_that_cleans_up_after_a_death_may_die_as_well(kind: str) -> None:
-    """A seeded sample of first deaths, each with a death or a delay at every call of the run that follows."""
-    stage = Stage.of(kind)
-    firsts = random.Random(SEED).sample(list(points(len(calls(stage)), *DEATHS)), 3)  # noqa: S311 - repeatable
-    for first in firsts:
-        assert [line for played in pairs(stage, "later", first) for line in told(played)] == []
+    """Every pair of deaths; what follows where another pair has come to the same is played once."""
+    found = successive(Stage.of(kind), "later", 2, DEATHS)
+    assert [line for played in found.played for line in told(played)] == []
+    assert found.histories > 2 * FEWEST.get(kind, 10) * 2 * 10 > len(found.played) > 10
+
+
+def test_what_comes_to_the_same_is_played_once_and_counted() -> None:
+    """As many histories as are played when each is, and no more ends than are different."""
+    stage = Stage.of("regenerate")
+    each = singles(stage, "later", DEATHS)
+    found = successive(stage, "later", 1, DEATHS)
+    assert found.histories == each.histories == 22
+    assert len(found.played) == 4, "as before, regenerated, published, marked"
 
 
 def test_a_pair_that_goes_on_from_a_moment_is_the_pair_that_is_played_from_the_beginning() -> None:
     """What is kept after the first death is all that there is: world, watch, and what was given out."""
     stage, going_on, lines = Stage.of("normal"), list[str](), list[str]()
+    found = successive(stage, "later", 2, [How.BEFORE], Point(5, How.AFTER))
+    last = found.played[-1].history
+    stage.begin("later")
+    stage.act(last.points[0])
+    kept = stage.keep()
+    stage.act()
+    stage.go_back(kept)
     stage.tell = going_on.append
-    played = next(pairs(stage, "later", Point(5, How.AFTER), [How.BEFORE]))
+    stage.act(last.points[1])
+    assert stage.finish() == []
     looks = stage.watch.looks
-    assert play(stage, played.history, lines.append) == played.violations
+    assert play(stage, last, lines.append) == []
     assert stage.watch.looks == looks
     assert after_the_last_death(going_on) == after_the_last_death(lines)
 
@@ -98,11 +112,11 @@ def test_what_is_no_history_is_refused(text: str) -> None:
 def test_the_command_tells_what_it_covered(capsys: pytest.CaptureFixture[str]) -> None:
     """A row for each kind, a sum, and exit code 0 when nothing was violated."""
     assert (
-        main(["crash", "--kind", "regenerate", "--schedule", "soon", "--how", "before", "--singles", "--jobs", "1"])
+        main(["crash", "--kind", "regenerate", "--schedule", "soon", "--how", "before", "--depth", "1", "--jobs", "1"])
         == 0
     )
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
-    assert lines[1] == ["kind", "calls", "histories", "runs", "looks", "violations"]
+    assert lines[1] == ["kind", "calls", "histories", "played", "runs", "looks", "violations"]
     assert [line[0] for line in lines[2:]] == ["regenerate", "total"]
     assert lines[2][1] == lines[2][2] == "11"
 

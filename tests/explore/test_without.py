@@ -18,10 +18,10 @@ def test_without_this_safeguard_a_promise_is_broken(tmp_path: Path, removal: Rem
     assert "--replay '" in run.stdout
 
 
-@pytest.mark.parametrize("arguments", sorted({removal.explores for removal in REMOVALS}), ids=" ".join)
-def test_the_whole_product_breaks_no_promise_there(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("options", sorted({removal.explores for removal in REMOVALS}))
+def test_the_whole_product_breaks_no_promise_there(tmp_path: Path, options: str) -> None:
     """The same exploration of a copy from which nothing was taken out: it is the removal that is seen, not the copy."""
-    run = explored(product(tmp_path), arguments)
+    run = explored(product(tmp_path), options)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

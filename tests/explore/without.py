@@ -42,8 +42,8 @@ class Removal:
 
     safeguard: str
     edits: tuple[Edit, ...]
-    explores: tuple[str, ...]
-    """Arguments of ``python -m tests.explore``."""
+    explores: str
+    """Options of ``python -m tests.explore crash``."""
     breaks: str
     """The promise that a violation must be about."""
 
@@ -71,10 +71,10 @@ def edited(source: str, edit: Edit) -> str:
     return source.replace(edit.text, edit.instead)
 
 
-def explored(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Explore with the copy of the product in a folder, in a process of its own."""
+def explored(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
+    """Make crashes with the copy of the product in a folder, in a process of its own."""
     path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "backends")])
-    command = [sys.executable, "-P", "-c", STARTED, str(folder), *arguments]
+    command = [sys.executable, "-P", "-c", STARTED, str(folder), "crash", "--jobs", "1", *options.split()]
     environ = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
 
@@ -83,7 +83,7 @@ REMOVALS = (
     Removal(
         "the fence before an orphan is deleted",
         (Edit("plan.py", "return [Fence(), Revoke(finding.token.id)]", "return [Revoke(finding.token.id)]"),),
-        ("crash", "--jobs", "1", "--singles", "--kind", "forced", "--schedule", "later", "--how", "overtaken"),
+        "--kind forced --schedule later --how overtaken --depth 1",
         "I1",
     ),
     Removal(
@@ -96,7 +96,7 @@ REMOVALS = (
                 "    return held.version if isinstance(held, Held) else None\n",
             ),
         ),
-        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "later", "--how", "overtaken"),
+        "--kind normal --schedule later --how overtaken --depth 1",
         "I1",
     ),
     Removal(
@@ -108,32 +108,19 @@ REMOVALS = (
                 'f"{act.credential.base}-{serial}-aaaaa"',
             ),
         ),
-        (
-            "crash",
-            "--jobs",
-            "1",
-            "--singles",
-            "--kind",
-            "normal",
-            "--schedule",
-            "later",
-            "--first",
-            "POST",
-            "--how",
-            "overtaken",
-        ),
+        "--kind normal --schedule later --first POST --how overtaken --depth 2",
         "I1",
     ),
     Removal(
         "the confirm step",
         (Edit("plan.py", "published = [Publish(), Confirm(), *announced", "published = [Publish(), *announced"),),
-        ("crash", "--jobs", "1", "--singles", "--kind", "spoilt", "--schedule", "soon", "--how", "slow"),
+        "--kind spoilt --schedule soon --how slow --depth 1",
         "I1",
     ),
     Removal(
         "the overlap",
         (Edit("view.py", "    end = now + overlap\n", "    end = now\n"),),
-        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "soon", "--how", "slow"),
+        "--kind normal --schedule soon --how slow --depth 1",
         "I2",
     ),
     Removal(
@@ -142,20 +129,7 @@ REMOVALS = (
             Edit("policy.py", " and not view.is_held(token):", ":"),
             Edit("policy.py", "    unfinished,\n    not_retired,\n", "    not_retired,\n    unfinished,\n"),
         ),
-        (
-            "crash",
-            "--jobs",
-            "1",
-            "--singles",
-            "--kind",
-            "mirrors",
-            "--schedule",
-            "later",
-            "--first",
-            "write",
-            "--how",
-            "after",
-        ),
+        "--kind mirrors --schedule later --first write --how after --depth 2",
         "I2",
     ),
     Removal(
@@ -167,7 +141,7 @@ REMOVALS = (
                 "marker.credential == credential.name",
             ),
         ),
-        ("crash", "--jobs", "1", "--singles", "--kind", "normal", "--schedule", "later", "--how", "slow"),
+        "--kind normal --schedule later --how slow --depth 1",
         "I6",
     ),
 )
