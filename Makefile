@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-live consumers explore soak check fix lock clean
+.PHONY: help demo test cover test-live consumers explore soak fuzz mutants check fix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
@@ -40,6 +40,14 @@ soak: $(VENV)/.installed ## ten thousand rotations in memory, every tenth call o
 	@echo "soak: rotating, with consumers that log in all the time"
 	@$(BIN)/python -m tests.explore.soak
 
+fuzz: $(VENV)/.installed ## draw thousands of strange worlds and inputs, others each time (minutes; EXAMPLES=5000)
+	@echo "fuzz: the properties and the parsers, with examples that were not tried before"
+	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=deep tests/property
+
+mutants: $(VENV)/.installed $(VENV)/mutants/.installed ## change the code in small ways, to see whether a test notices (minutes)
+	@echo "mutants: changing the code in small ways, in a copy"
+	@PYTHONPATH=$(abspath $(VENV))/mutants $(BIN)/python -m tests.mutants
+
 check: $(VENV)/.installed ## format, lint, types, layers, locks
 	@echo "check: format, lint, types, layers, locks"
 	@$(BIN)/ruff format --quiet --check .
@@ -61,6 +69,7 @@ lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (new
 	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/consumers.txt --group consumers
+	@$(LOCK) --output-file requirements/mutants.txt --group mutants --constraint requirements/dev.txt
 
 clean: ## remove everything that these targets made
 	@echo "clean: removing $(VENV), caches and builds"
@@ -91,4 +100,11 @@ $(VENV)/consumers/.installed: requirements/consumers.txt | $(VENV)/.installed
 	@echo "install: $(VENV)/consumers"
 	@$(BIN)/python -m venv --clear $(VENV)/consumers
 	@$(VENV)/consumers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+# Beside the installation, not in it: the tests that mutants run need all of that too.
+$(VENV)/mutants/.installed: requirements/mutants.txt | $(VENV)/.installed
+	@echo "install: $(VENV)/mutants"
+	@rm -rf $(VENV)/mutants
+	@$(PIP) install --require-hashes --target $(VENV)/mutants --requirement $<
 	@touch $@
