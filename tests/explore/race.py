@@ -6,7 +6,7 @@ What is judged after each single call stands in ``tests.explore.watch``; here, w
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, partial
@@ -118,6 +118,8 @@ class Theatre:
     def __init__(self, race: Race) -> None:
         self.race = race
         self.world, self._credential, self._foreign, self._moment = planted(race.plant)
+        self._restful: set[Hashable] = set()
+        """What schedules have left behind that came to rest."""
 
     def play(self, choose: Chooser) -> Played:
         """Play once, and judge."""
@@ -140,7 +142,7 @@ class Theatre:
                 yield f"{part.name} ended with {type(outcome).__name__}: {outcome}"
             if isinstance(outcome, Result) and outcome.exit_code not in self.race.codes:
                 yield f"{part.name} ended with exit code {int(outcome.exit_code)}: {outcome.message}"
-            if isinstance(outcome, Result) and "rest" in outcome.message:
+            if isinstance(outcome, Result) and "come to rest" in outcome.message:
                 yield f"I3: {part.name} did not come to rest"
 
     def _of_the_round(self, scenery: Scenery, outcomes: Sequence[object]) -> Iterator[str]:
@@ -157,6 +159,16 @@ class Theatre:
             yield f"I4: losers left {', '.join(left)} behind"
 
     def _of_rest(self, scenery: Scenery) -> list[str]:
+        """Judge what further runs come to, unless that is known: many schedules leave the very same behind."""
+        left = scenery.watch.fingerprint()
+        if left in self._restful:
+            return []
+        wrong = self._of_new_rest(scenery)
+        if not wrong and not scenery.watch.violations:
+            self._restful.add(left)
+        return wrong
+
+    def _of_new_rest(self, scenery: Scenery) -> list[str]:
         """Judge what further runs come to: rest or, after an outsider, a stop that asks for a person."""
         wrong = comes_to_rest(scenery.watch)
         if not wrong or self.race.codes is not ANY:

@@ -7,7 +7,8 @@ has passed since it was there last. One that reads every overlap is among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -18,12 +19,14 @@ from rotator.testing import access
 from rotator.testing.state import State
 from rotator.testing.state import Token as PveToken
 from tests.explore.direct import Guard, at_once
-from tests.explore.world import MINUTE, World
+from tests.explore.world import MINUTE, World, shown
 
 T = TypeVar("T")
 Shown = tuple[str, str]
 """What a consumer shows: token id and secret."""
 
+_ID = re.compile(r"rotation=\S+")
+"""The id of a rotation: it decides nothing."""
 SLACK = 2.0
 """Seconds: ends are whole ones, and PVE's clock is known to one."""
 
@@ -196,6 +199,31 @@ class Watch:
         token = self.world.pve.token(put[0]) if put else None
         if put and (token is None or token["expire"]):
             self._excused.add(put[0])
+
+    def fingerprint(self) -> Hashable:
+        """Tell all that further looks and runs depend on, without the secrets and ids that differ each time."""
+        state, userid = self.world.state, self.credential.userid
+        tokens = state.users[userid].tokens
+        whose = {token.secret: name for name, token in tokens.items()}
+        records = [self.world.store.records.get(name) for name in self._places]
+        return (
+            self.world.clock.seconds,
+            tuple((name, it.expire, it.privsep, _ID.sub("", it.comment)) for name, it in sorted(tokens.items())),
+            tuple(
+                sorted(
+                    (path, holder.name, *roles) for path, node in state.acl.items() for holder, roles in node.items()
+                )
+            ),
+            tuple(
+                tuple(sorted((key, whose.get(it, it)) for key, it in shown(stored).items()))
+                for stored in records
+                if stored
+            ),
+            tuple((token, whose.get(secret, ""), last) for (token, secret), last in sorted(self._read.items())),
+            tuple(sorted(self._ends.items())),
+            tuple(sorted(self._latest.items())),
+            (tuple(sorted(self._excused)), self._may_fall, self._serial),
+        )
 
 
 def comes_to_rest(watch: Watch) -> list[str]:
