@@ -21,6 +21,7 @@ from rotator.cli.invocation import Invocation, common_options, invoked
 from rotator.cli.progress import progress
 from rotator.cli.running import say
 from rotator.cli.stopping import Stop, handling, leave, stopping
+from rotator.clock import Clock
 from rotator.errors import ConfigError
 from rotator.events import Listener
 from rotator.settings import Settings
@@ -29,8 +30,10 @@ from rotator.wiring import open_fleet
 
 if TYPE_CHECKING:
     from rotator.service.bell import Bell
+    from rotator.service.leader import Leader
     from rotator.service.service import Service
 
+PACKAGE = "proxmox-token-rotator"
 NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
 GRACE = 25.0
 """Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30."""
@@ -51,10 +54,17 @@ class Serving(click.Command):
 
 
 @click.command(cls=Serving)
+@click.option(
+    "--leader",
+    type=click.Choice(["auto", "kubernetes", "none"]),
+    default="auto",
+    show_default=True,
+    help="Who works of several: the holder of service.lease, or everybody; auto: the holder, in a pod.",
+)
 @sharding.shard()
 @invocation.parallel()
 @click.pass_obj
-def serve(asked: Invocation, *, shard: Shard, parallel: int) -> None:
+def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> None:
     """Rotate what is due, and go on doing so until stopped.
 
     SIGHUP reads the configuration again and looks at everything; so does a change of the file. SIGTERM finishes what
@@ -65,7 +75,6 @@ def serve(asked: Invocation, *, shard: Shard, parallel: int) -> None:
     require_extra()
     from rotator.service.axis import AwakeClock  # noqa: PLC0415 - see above
     from rotator.service.bell import Bell  # noqa: PLC0415 - see above
-    from rotator.service.leader import Everybody  # noqa: PLC0415 - see above
     from rotator.service.reload import Source  # noqa: PLC0415 - see above
     from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
     from rotator.service.service import House, Service  # noqa: PLC0415 - see above
@@ -82,7 +91,7 @@ def serve(asked: Invocation, *, shard: Shard, parallel: int) -> None:
             source=source,
             open_fleet=opened,
             clock=clock,
-            leader=Everybody(),
+            leader=leader_of(source.settings, leader, shard, clock, bell.ring),
             executor=in_threads(parallel),
             ring=bell.ring,
             caught=lambda error: tell_bug(error, verbose=asked.verbose),
@@ -96,7 +105,28 @@ def require_extra() -> None:
     """Look whether everything is installed. Raises: ``ConfigError``."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         message = f"`rotate serve` needs {', '.join(missing)}, which is not installed"
-        raise ConfigError(message, hint="pip install 'proxmox-token-rotator[serve]'")
+        raise ConfigError(message, hint=f"pip install '{PACKAGE}[serve]'")
+
+
+def leader_of(settings: Settings, wanted: str, shard: Shard, clock: Clock, ring: Callable[[], None]) -> Leader:
+    """Make what says who works. Raises: ``ConfigError`` when a lease is wanted and there is none, or no library."""
+    from rotator.service.leader import Everybody  # noqa: PLC0415 - see above
+    from rotator.service.pod import Pod  # noqa: PLC0415 - see above
+
+    pod, lease = Pod(os.environ), settings.service.lease
+    if wanted == "none" or (wanted == "auto" and not (lease and pod.is_one)):
+        return Everybody()
+    if lease is None:
+        raise ConfigError("--leader kubernetes needs a lease", hint="name it in the configuration: service.lease.name")
+    if find_spec("kubernetes") is None:
+        raise ConfigError(
+            "a lease needs kubernetes, which is not installed", hint=f"pip install '{PACKAGE}[kubernetes]'"
+        )
+    from rotator.service.election import Campaign, Election  # noqa: PLC0415 - see above
+    from rotator.service.lease import KubernetesLease, identity  # noqa: PLC0415 - kubernetes takes a second
+
+    name = lease.name if shard.count == 1 else f"{lease.name}-{shard.index}"
+    return Campaign(Election(KubernetesLease(name, lease.namespace or pod.namespace, pod), identity(), clock), ring)
 
 
 def tell_bug(error: Exception, *, verbose: bool) -> None:

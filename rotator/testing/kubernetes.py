@@ -6,10 +6,10 @@
         cluster.bind("rotator", [Rule(("get", "patch"), ("secrets",), resource_names=("ci",))], namespace="pve")
         path = cluster.write_kubeconfig(tmp_path, token=cluster.issue_token("rotator"))
 
-Simulated: secrets, deployments, stateful sets, daemon sets (get, list, create, patch in all three kinds, delete),
-namespaces, selfsubjectaccessreviews, discovery, ``/version``; resourceVersion, dryRun=All, immutable secrets, quotas,
-finalizers, admission webhooks, RBAC, bearer tokens that end; kubectl can use it. Not: protobuf, watches, selectors,
-put, apply patches, managedFields, client certificates, controllers (nothing rolls out, nothing collects garbage).
+Simulated: secrets, deployments, stateful sets, daemon sets, leases (get, list, create, put, patch in all three kinds,
+delete), namespaces, selfsubjectaccessreviews, discovery, ``/version``; resourceVersion, dryRun=All, immutable secrets,
+quotas, finalizers, admission webhooks, RBAC, bearer tokens that end; kubectl can use it. Not: protobuf, watches,
+selectors, apply patches, managedFields, client certificates, controllers (nothing rolls out, nothing collects garbage).
 Several faults of one object are told one at a time. Wording and habits after the
 API's documentation and sources, not measured.
 """
@@ -43,7 +43,7 @@ from rotator.testing.kubernetes_exchange import (
     SilenceAfter,
     SilenceBefore,
 )
-from rotator.testing.kubernetes_kinds import DAEMONSETS, DEPLOYMENTS, NAMESPACES, SECRETS, STATEFULSETS
+from rotator.testing.kubernetes_kinds import DAEMONSETS, DEPLOYMENTS, LEASES, NAMESPACES, SECRETS, STATEFULSETS
 from rotator.testing.kubernetes_rules import EVERYTHING, Attempt, Binding, Rule, is_allowed
 from rotator.testing.kubernetes_server import ApiServer, Silence
 from rotator.testing.kubernetes_status import Json, Resource, StatusError, internal
@@ -53,6 +53,7 @@ __all__ = [
     "DAEMONSETS",
     "DEPLOYMENTS",
     "EVERYTHING",
+    "LEASES",
     "NAMESPACES",
     "SECRETS",
     "STATEFULSETS",

@@ -188,6 +188,12 @@ def _patched(ask: Asked, store: Store) -> Answer:
     return Answer.of(changed)
 
 
+def _updated(ask: Asked, store: Store) -> Answer:
+    """Put another object in the place of one; a ``resourceVersion`` in it must be the current one."""
+    body = ask.body()
+    return Answer.of(store.change(ask.key, lambda _: body, is_dry_run=ask.is_dry_run))
+
+
 def _deleted(ask: Asked, store: Store) -> Answer:
     left = store.delete(ask.key, is_dry_run=ask.is_dry_run)
     if left["metadata"].get("finalizers"):
@@ -202,6 +208,7 @@ _METHODS: Mapping[tuple[str, bool], Callable[[Asked, Store], Answer]] = {
     ("list", False): _listed,
     ("create", False): _created,
     ("patch", True): _patched,
+    ("update", True): _updated,
     ("delete", True): _deleted,
 }
 

@@ -14,16 +14,18 @@ NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 STATEFULSETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMONSETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 REVIEWS = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", is_namespaced=False
 )
 
-STORED = (SECRETS, NAMESPACES, DEPLOYMENTS, STATEFULSETS, DAEMONSETS)
+STORED = (SECRETS, NAMESPACES, DEPLOYMENTS, STATEFULSETS, DAEMONSETS, LEASES)
 """What is stored."""
 
 MAX_SECRET = 1024 * 1024
 _LONGEST_KEY = 253
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _IMMUTABLE = "Forbidden: field is immutable when `immutable` is set"
 _NO_NAME = (
@@ -45,7 +47,18 @@ def normalized(resource: Resource, body: Json) -> Json:
     result = {"kind": resource.kind, "apiVersion": resource.api_version, **body}
     metadata = {key: value for key, value in (body.get("metadata") or {}).items() if value not in (None, {}, [])}
     result["metadata"] = metadata
+    if resource == LEASES:
+        _check_times(result.get("spec") or {})
     return _as_secret(result) if resource == SECRETS else result
+
+
+def _check_times(spec: Json) -> None:
+    """Refuse a time without six digits of its second, as the type MicroTime of the real server does."""
+    for key in ("acquireTime", "renewTime"):
+        if (text := spec.get(key)) is not None and not _MICRO_TIME.fullmatch(text):
+            layout = "2006-01-02T15:04:05.000000Z07:00"
+            message = f'Lease in version "v1" cannot be handled as a Lease: parsing time "{text}" as "{layout}"'
+            raise bad_request(message)
 
 
 def _as_secret(secret: Json) -> Json:
@@ -127,5 +140,5 @@ def _discovered(resource: Resource) -> Json:
         "singularName": resource.kind.lower(),
         "namespaced": resource.is_namespaced,
         "kind": resource.kind,
-        "verbs": ["create"] if resource == REVIEWS else ["create", "delete", "get", "list", "patch"],
+        "verbs": ["create"] if resource == REVIEWS else ["create", "delete", "get", "list", "patch", "update"],
     }

@@ -366,7 +366,7 @@ def test_workloads_count_the_generations_of_their_spec(
 def test_what_is_not_served_is_said_so(core: Api) -> None:
     """Unknown kinds are not found, known ones have methods."""
     refused(lambda: core.read_namespaced_config_map("ci", "default"), 404, "NotFound")
-    refused(lambda: core.replace_namespaced_secret("ci", "default", secret("ci")), 405, "MethodNotAllowed")
+    refused(lambda: core.delete_collection_namespaced_secret("default"), 405, "MethodNotAllowed")
     refused(lambda: core.list_namespaced_secret("default", label_selector="a=b"), 400, "BadRequest")
 
 
@@ -404,7 +404,8 @@ def test_a_cluster_says_what_it_serves(cluster: SimulatedKubernetes, login: Call
     """So that kubectl works with it."""
     api = login(cluster.issue_token("admin"))
     assert client.VersionApi(api).get_code().major == "1"
-    assert [one.name for one in client.ApisApi(api).get_api_versions().groups] == ["apps", "authorization.k8s.io"]
+    groups = [one.name for one in client.ApisApi(api).get_api_versions().groups]
+    assert groups == ["apps", "coordination.k8s.io", "authorization.k8s.io"]
     assert client.CoreApi(api).get_api_versions().versions == ["v1"]
     kinds = {one.name for one in client.AppsV1Api(api).get_api_resources().resources}
     assert kinds == {"deployments", "statefulsets", "daemonsets"}

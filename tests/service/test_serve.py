@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from rotator.testing.kubernetes import Rule, SimulatedKubernetes
 from tests.cli.lab import Lab
 from tests.service.process import Gate, serving
 
@@ -107,3 +110,60 @@ def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
         f"rotate: `rotate serve` needs {missing}, which is not installed\n"
         "    do: pip install 'proxmox-token-rotator[serve]'\n"
     )
+
+
+def test_with_a_lease_one_works_and_the_other_takes_over_when_it_ends(lab: Lab, tmp_path: Path) -> None:
+    """The one that stands by asks PVE for nothing until then."""
+    lab.extra["service"] = {"lease": {"name": "rotate", "namespace": "default"}}
+    lab.add("ci")
+    with SimulatedKubernetes() as kubernetes:
+        rule = Rule(("get", "create", "update"), ("leases",), ("coordination.k8s.io",))
+        kubernetes.bind("rotator", [rule], namespace="default")
+        token = kubernetes.issue_token("rotator")
+        lab.watch(token)
+        lab.environ["KUBECONFIG"] = str(kubernetes.write_kubeconfig(tmp_path, token=token))
+        with serving(lab, "--leader", "kubernetes") as first:
+            first.until(FINISHED)
+            with serving(lab, "--leader", "kubernetes") as second:
+                second.until("serving")
+                lab.add("other")
+                lab.forget_calls()
+                assert first.stopped() == 0
+                second.until("other  mark       done")
+                assert second.stopped() == 0
+    assert lab.tokens() == ["ci-1", "other-1"]
+
+
+def test_a_leader_by_a_lease_that_is_not_configured_is_refused(lab: Lab) -> None:
+    """Before anything is contacted."""
+    lab.add("ci")
+    found = lab.call("serve", "--leader", "kubernetes")
+    assert found.exit_code == 3
+    assert "service.lease.name" in found.stderr
+    assert lab.pve.calls == []
+
+
+@pytest.mark.parametrize("text", ["3/3", "x", "1/", "3"])
+def test_a_shard_that_is_none_is_refused(lab: Lab, text: str) -> None:
+    """Counted from 0; the number alone needs the index of an Indexed Job."""
+    lab.add("ci")
+    found = lab.call("due", "--shard", text)
+    assert found.exit_code == 2
+    assert "write I/N" in found.stderr
+
+
+def test_due_does_its_share_of_the_clusters(lab: Lab) -> None:
+    """All shares together do everything once; in an Indexed Job the index comes from Kubernetes."""
+    for name in ("two", "three", "four"):
+        lab.add_cluster(name)
+        lab.add(f"in-{name}", cluster=name)
+    done: list[str] = []
+    for index in ("0", "1"):
+        found = lab.json("due", "--shard", f"{index}/2")
+        done += [it["credential"] for it in found["results"]]
+        again = lab.call("due", "--shard", "2", "--json", env={"JOB_COMPLETION_INDEX": index})
+        assert [it["credential"] for it in json.loads(again.stdout)["results"]] == [
+            it["credential"] for it in found["results"]
+        ]
+    assert sorted(done) == ["in-four", "in-three", "in-two"]
+    assert lab.call("due", "in-two", "--shard", "0/2").exit_code == 2
