@@ -19,6 +19,7 @@ Edit = Callable[[State], State]
 
 @dataclass(frozen=True, slots=True)
 class _Commit:
+    number: int
     at: float
     node: int | None
     """Who wrote it; None for a change from outside, which every node sees at once."""
@@ -32,17 +33,21 @@ class Cluster:
         self.lock = RLock()
         self.lag = 0.0
         self._clock = clock
-        self._commits = [_Commit(clock(), None, State())]
+        self._commits = [_Commit(0, clock(), None, State())]
+        self._known: dict[int, _Commit] = {}
         self._cut_off: dict[int, State] = {}
 
     def view(self, node: int) -> State:
-        """Return the newest state that a node knows."""
+        """Return the newest state that a node knows; what it once knew it does not forget, however large the lag."""
         with self.lock:
             if node in self._cut_off:
                 return self._cut_off[node]
             seen = self._clock() - self.lag
-            known = (commit for commit in reversed(self._commits) if self._is_seen(commit, node, seen))
-            return next(known, self._commits[0]).state
+            visible = (commit for commit in reversed(self._commits) if self._is_seen(commit, node, seen))
+            known = next(visible, self._commits[0])
+            if known.number >= self._known.get(node, known).number:
+                self._known[node] = known
+            return self._known[node].state
 
     def newest(self) -> State:
         """Return the state as the majority has it."""
@@ -84,7 +89,7 @@ class Cluster:
     def _commit(self, node: int | None, state: State) -> None:
         seen = self._clock() - self.lag
         old = max((at for at, commit in enumerate(self._commits) if commit.at <= seen), default=0)
-        self._commits = [*self._commits[old:], _Commit(self._clock(), node, state)]
+        self._commits = [*self._commits[old:], _Commit(self._commits[-1].number + 1, self._clock(), node, state)]
 
     @staticmethod
     def _is_seen(commit: _Commit, node: int, seen: float) -> bool:

@@ -55,6 +55,8 @@ class Tally:
     runs: int = 0
     calls: int = 0
     logins: int = 0
+    late_nodes: int = 0
+    """How often a node refused a login that another one took: it was away when the token was tried, and lags behind."""
     interruptions: int = 0
     helped: int = 0
     """How often a person had to delete orphans, because there were more than three."""
@@ -80,14 +82,16 @@ class Readers:
     published: set[str] = field(default_factory=set)
 
     def log_in(self, tally: Tally, where: str) -> None:
-        """Let all of them log in."""
+        """Let all of them log in, on one node or another."""
         now, content = self.world.pve.now(), self.world.read(self.name)
         if "token_id" in content:
             self.last[content["token_id"], content["token_secret"]] = now
         self.last = {token: at for token, at in self.last.items() if now <= at + self.overlap}
         tally.logins += len(self.last)
         for (token, secret), at in self.last.items():
-            if not self.world.pve.accepts(token, secret):
+            taken = [self.world.pve.accepts(token, secret, node=node.number) for node in self.world.pve.nodes]
+            tally.late_nodes += taken.count(False) if any(taken) else 0
+            if not any(taken):
                 age = timedelta(seconds=now - at)
                 tally.problems.append(f"login of {token} failed, read {age} ago from {self.name}, at {where}")
 
@@ -383,6 +387,7 @@ class Report:
         yield from (f"  {kind:<32}{count:>8,}" for kind, count in sorted(tally.endings.items()))
         yield f"consumer logins     {tally.logins:,}"
         yield f"failed logins       {tally.failed:,}"
+        yield f"  refused by a node that lags behind, taken by another: {tally.late_nodes:,}"
         yield f"helped by a person  {tally.helped:,}"
         yield f"tokens left         {tokens:,}, orphans {tokens - credentials:,}"
         yield f"memory growth       {self.growth:.1f} MiB"

@@ -149,3 +149,20 @@ def test_a_renewed_certificate_has_another_fingerprint_and_the_same_authority(wo
     host, _, port = world.pve.nodes[0].endpoint.rpartition(":")
     seen = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
     assert hashlib.sha256(seen).digest().hex(":").upper() == world.pve.fingerprint != before
+
+
+def test_a_node_forgets_nothing_when_the_lag_grows(trio: World) -> None:
+    """It learns later of what comes, and still knows what it knew."""
+    secret = trio.pve.add_token("svc@pve", "t1")
+    trio.watch(secret)
+    trio.clock.now += 10
+    created = trio.create(trio.admin, "t2").json()["data"]["value"]
+    trio.watch(created)
+    assert trio.pve.accepts("svc@pve!t2", created, node=1)
+    trio.pve.lag = 60.0
+    assert trio.pve.accepts("svc@pve!t2", created, node=1)
+    later = trio.create(trio.admin, "t3").json()["data"]["value"]
+    trio.watch(later)
+    assert not trio.pve.accepts("svc@pve!t3", later, node=1)
+    trio.clock.now += 60
+    assert trio.pve.accepts("svc@pve!t3", later, node=1)
