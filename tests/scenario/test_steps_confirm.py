@@ -228,6 +228,16 @@ def test_a_publisher_whose_token_was_revoked_before_it_logged_in_says_that_nothi
     assert w.standing() == {"ci-3": "marked"}
 
 
+def test_a_first_publisher_whose_token_was_revoked_before_it_logged_in_says_that_nothing_is_wrong(w: World) -> None:
+    """There is no predecessor to put back, and no need for one."""
+    w.write({"note": "by hand"})
+    ci = w.credential()
+    w.spoil(overtaking(w, ci, Request(forced=True, compromised=True)))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.DONE, "up-to-date", "ci-2")
+    assert w.standing() == {"ci-2": "marked"}
+
+
 def test_who_was_asked_for_one_rotation_and_overtaken_after_it_does_not_make_another(w: World) -> None:
     """Its own was published; that somebody has published since is no reason for a third one."""
     ci = w.settled()
