@@ -367,7 +367,8 @@ class ProxmoxCluster:
         if not self._sees_acl and "Sys.Audit" not in self.own_permissions().get("/access", {}):
             raise RefusedError(
                 f"the operator may not see the whole access control list of cluster {self.name}",
-                hint="it needs Sys.Audit on /access; if it is privilege-separated, its user does too",
+                hint="it needs Sys.Audit on /access; if it is privilege-separated, its user does too; "
+                "more: rotate explain operator-cannot-see-acl",
             )
         self._sees_acl = True
 

@@ -155,7 +155,8 @@ class Endpoint:
     def unreached(self, error: Exception) -> NotConnectedError:
         """Name the reason why no connection came about."""
         code, what, hint = self._why(error)
-        return NotConnectedError(f"cannot connect to {self}: {what}", hint=hint, code=code)
+        more = f"{hint}; more: rotate explain {code}"
+        return NotConnectedError(f"cannot connect to {self}: {what}", hint=more, code=code)
 
     def _why(self, error: Exception) -> Obstacle:
         if isinstance(error, ssl.SSLError):

@@ -71,7 +71,7 @@ def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode,
         for probe in credential.probes:
             consumer.get(probe.path)
     except UnauthenticatedError as error:
-        hint = f"replace it: rotate now {credential.name}; was the token deleted, has it expired, is its user disabled?"
+        hint = f"replace it: rotate now {credential.name}; why it is refused: rotate doctor {credential.name}"
         return ExitCode.LOCKED_OUT, f"does not log in: {error}", hint
     except UnavailableError as error:
         return ExitCode.FAILED, f"cannot be tried: {error}", error.hint
