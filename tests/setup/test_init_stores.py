@@ -1,0 +1,80 @@
+"""``rotate init`` with other stores than files: the operator's token and the consumer's go there and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rotator.cli.init_draft import new_draft
+from rotator.cli.init_questions import PLACES, Contact, Given, Questions
+from rotator.errors import ConfigError
+from rotator.model import Secret
+from rotator.testing.kubernetes import SimulatedKubernetes
+from tests.kubernetes_secret.lab import NAMESPACE, SimulatedLab
+from tests.setup.lab import Lab, Scripted
+from tests.vault.lab import VARIABLES, simulated
+
+
+def set_up(new: Lab, store: str, **settings: str) -> None:
+    """Set up with a store, and rotate."""
+    given = [it for key, value in settings.items() for it in ("--store-setting", f"{key}={value}")]
+    result = new.init("--store", store, *given)
+    assert result.exit_code == 0, result.output
+    assert new.rotate_now().exit_code == 0
+    assert "nothing was changed" in new.init().stdout
+    assert new.files() == ["rotate.schema.json", "rotate.yaml"]
+
+
+def test_in_vault(new: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are given as they stand in the configuration; places have names that are usual there."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    with simulated(tmp_path) as vault:
+        auth = json.dumps({"token": vault.written(Secret(vault.root))})
+        set_up(new, "vault", address=vault.address, ca=str(vault.ca), auth=auth)
+        stored = vault.admin("").secrets.kv.v2.read_secret_version("rotate/operator", raise_on_deleted_version=False)
+        record = stored["data"]["data"]
+        new.watch(record["token_secret"])
+        assert new.pve.accepts(record["token_id"], record["token_secret"])
+
+
+def test_in_kubernetes(new: Lab, tmp_path: Path) -> None:
+    """Secrets of the names that are usual there."""
+    with SimulatedKubernetes() as cluster:
+        lab = SimulatedLab(cluster, tmp_path)
+        set_up(new, "kubernetes", kubeconfig=str(lab.kubeconfig), namespace=NAMESPACE)
+        assert {"token_id", "token_secret"} <= set(lab.secret("rotate-ci")["data"])
+
+
+@pytest.mark.parametrize(
+    ("store", "settings"),
+    [
+        ("file", ()),
+        ("file", ("mode='0640'",)),
+        ("vault", ("address=https://vault.example:8200",)),
+        ("openbao", ("address=https://bao.example:8200",)),
+        ("aws", ("region=eu-central-1",)),
+        ("kubernetes", ("namespace=rotator", "auth=in-cluster")),
+    ],
+)
+def test_every_store_has_usual_places(tmp_path: Path, store: str, settings: tuple[str, ...]) -> None:
+    """What is written is a valid configuration, whatever the store."""
+    given = Given(name="ci", grants=("/=PVEAuditor",), store=store, store_settings=settings, owner="lab")
+    questions = Questions(given, Scripted(is_there=False), tmp_path)
+    draft = new_draft(tmp_path / "rotate.yaml", questions.answers(Contact(("pve.example:8006",), {}), "operator-abcde"))
+    draft.close()
+    assert store in PLACES
+    assert draft.settings.credentials[0].name == "ci"
+    assert draft.operator.label != draft.settings.credentials[0].primary.label
+
+
+def test_a_store_that_is_not_installed_is_told(tmp_path: Path) -> None:
+    """With what is."""
+    given = Given(
+        name="ci", grants=("/=PVEAuditor",), store="etcd", owner="lab", place=("x=1",), operator_place=("x=2",)
+    )
+    questions = Questions(given, Scripted(is_there=False), tmp_path)
+    with pytest.raises(ConfigError, match="no backend of the name 'etcd'"):
+        new_draft(tmp_path / "rotate.yaml", questions.answers(Contact(("pve.example:8006",), {}), "operator-abcde"))
