@@ -15,10 +15,11 @@ from rotator.marker import Marker
 from rotator.model import Credential, Request
 from rotator.rotate import Result
 from rotator.testing.state import State, Token
-from tests.explore.crash_history import SCHEDULES, Fate, History, How, KilledError, Point, points
+from tests.explore.crash_history import SCHEDULES, Fate, History, How, Point, points
 from tests.explore.crash_kinds import KINDS, Kind
 from tests.explore.crash_watch import Strict
 from tests.explore.world import Moment, World
+from tests.scenario.killing import Killed
 
 CHANGING = ("POST", "PUT", "DELETE", "write")
 DONE = ("up-to-date", 0, ())
@@ -121,7 +122,7 @@ class Stage:
         request, self.request = self.request, Request()
         try:
             result = self.world.run(self.credential, request, guard=fate)
-        except KilledError:
+        except Killed:
             self.tell("the run dies")
             return None
         except Exception as error:  # noqa: BLE001 - whatever is raised is a violation

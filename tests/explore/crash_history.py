@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Self, TypeVar
 
 from rotator.model import Credential
+from tests.scenario.killing import Killed
 
 T = TypeVar("T")
 HOUR = timedelta(hours=1)
@@ -43,10 +44,6 @@ SCHEDULES: Mapping[str, Callable[[Credential], tuple[timedelta, ...]]] = {
     "late": lambda it: (it.overlap + MOMENT, it.in_flight + MOMENT, it.overlap + MOMENT, timedelta(minutes=1)),
 }
 """How long after each other further runs come; the first pause is also the one between runs that die."""
-
-
-class KilledError(BaseException):
-    """The process is gone: nothing of ours catches it, nothing is cleaned up."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +103,12 @@ class Fate:
         result = call()
         self.look(f"after {label}")
         if how in {How.AFTER, How.LATE}:
-            raise KilledError
+            raise Killed
         return result
 
     def _before(self, how: How | None) -> None:
         if how is How.BEFORE:
-            raise KilledError
+            raise Killed
         if how in {How.LATE, How.SLOW}:
             self.pass_by(HOUR)
         if how is How.OVERTAKEN:

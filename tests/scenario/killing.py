@@ -1,4 +1,4 @@
-"""A process that dies at one call to the outside: before it took effect, or after it and before the answer was seen."""
+"""A process that dies before one call to the outside, which leaves the same behind as dying after the call before."""
 
 from __future__ import annotations
 
@@ -26,19 +26,14 @@ class Reaper:
     """Counts all calls to the outside and kills at one of them; at 0 it only counts."""
 
     at: int = 0
-    after: bool = False
     calls: list[str] = field(default_factory=list)
 
     def guard(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the call returns
         """Do a call, or die at it."""
         self.calls.append(name)
-        is_last = len(self.calls) == self.at
-        if is_last and not self.after:
+        if len(self.calls) == self.at:
             raise Killed
-        result = call()
-        if is_last:
-            raise Killed
-        return result
+        return call()
 
 
 class Mortal:
