@@ -224,8 +224,9 @@ def carry_out(act: Act) -> None:
         act.abandon()
         raise
     except Exception as error:
+        is_unwritten = act.new is None or act.is_ours_alone
         act.abandon()
-        if act.leaves_dead and isinstance(error, RotatorError):  # or so it seemed, before somebody else was faster
+        if is_unwritten and act.leaves_dead and isinstance(error, RotatorError):  # unless somebody else was faster
             publishing.require_unchanged(act, act.seen.primary)
         if act.is_half_regenerated and isinstance(error, RotatorError):
             message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"

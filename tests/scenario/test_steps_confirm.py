@@ -147,6 +147,17 @@ def test_a_predecessor_that_pve_refuses_as_well_is_not_put_back(w: World) -> Non
     assert comes_to_rest(w, ci) == "ci-2"
 
 
+def test_a_predecessor_that_was_refused_for_a_moment_and_put_back_is_told(w: World) -> None:
+    """The record has changed since it was looked at, but by nobody else's hand."""
+    ci = w.settled()
+    w.replace_record(2, published=False)
+    w.disturb("GET", "/version", AnswerInstead(401, "no ticket"))
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "published-token-dead", "ci-2")
+    assert "was published again" in result.message
+
+
 def test_without_a_predecessor_nothing_is_put_back(w: World) -> None:
     """The first record of all is left as it is, and the next run looks again."""
     ci = w.credential()
