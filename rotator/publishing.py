@@ -231,7 +231,8 @@ def mirror(act: Act, index: int) -> None:
         except LostError:
             raise
         except RotatorError as error:
-            raise failed_mirror(act, f"{destination.label}: {error}", error.hint) from error
+            named = "" if destination.label in error.message else f"{destination.label}: "
+            raise failed_mirror(act, f"{named}{error}", error.hint) from error
         if held.token != act.current:
             raise LockedOutError(
                 f"{destination.label} gives back something else than was written",

@@ -291,6 +291,15 @@ def test_a_mirror_that_could_not_be_read_at_first_is_read_again(w: World) -> Non
     assert (result.exit_code, result.done, w.standing()) == (0, ("forced",), ROTATED)
 
 
+def test_a_mirror_that_cannot_be_read_back_is_named_once(w: World) -> None:
+    """Its label stands in the message of the reading already."""
+    ci = mirrored(w)
+    w.spoil(Before(lambda it: it.operation == "read" and it.number > 3, UnavailableError("away")))
+    result = w.run(ci)
+    label = ci.destinations[1].label
+    assert (result.step, result.message) == ("mirror", f"cannot be read back: {label}: away")
+
+
 def test_a_mirror_that_stays_unreadable_is_an_unfinished_rotation(w: World) -> None:
     """It is tried again by each run."""
     ci = mirrored(w)
