@@ -203,11 +203,12 @@ def all_schedules(theatre: Theatre, bound: int, share: tuple[int, int] = (0, 1))
     while left:
         changes = left.pop()
         played = theatre.play(following(changes))
-        if changes or not number:
+        begins = changes.keys() <= {0}  # who begins: every share goes through it, what follows on it is divided
+        if number == 0 or not begins:
             covered += played
             covered = replace(covered, found=(*covered.found, *((it, changes) for it in played.violations)))
-        more = list(alternatives(changes, played.turns, bound=bound, deaths=theatre.race.deaths))
-        left += more if changes else more[number::shares]
+        more = alternatives(changes, played.turns, bound=bound, deaths=theatre.race.deaths)
+        left += [it for at, it in enumerate(more) if not begins or it.keys() <= {0} or at % shares == number]
     return covered
 
 

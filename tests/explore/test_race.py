@@ -78,6 +78,14 @@ def test_each_schedule_within_the_bound_is_played_once(bound: int, wanted: list[
     assert sorted(played) == wanted
 
 
+def test_what_is_divided_among_processes_is_the_whole() -> None:
+    """Each schedule is played by one of them."""
+    theatre = Theatre(BY_NAME["alike"])
+    shares = [all_schedules(theatre, 1, (number, 3)) for number in range(3)]
+    assert sum(it.schedules for it in shares) == all_schedules(theatre, 1).schedules
+    assert min(it.schedules for it in shares) > 5
+
+
 def test_a_program_that_dies_does_no_further_call() -> None:
     """Neither the one at which it dies; the other goes on."""
     assert letters({1: ~0}) == "AxBB"
