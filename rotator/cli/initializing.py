@@ -28,7 +28,7 @@ from rotator.rotate import draw_name
 from rotator.setup import files
 from rotator.setup.config_text import SCHEMA_FILE
 from rotator.setup.journal import Journal
-from rotator.setup.plan import Step, plan, shown
+from rotator.setup.plan import Step, managed_besides, plan, shown
 from rotator.setup.port import Access
 from rotator.setup.present import Present
 from rotator.setup.proxmox_access import ProxmoxAccess
@@ -69,6 +69,10 @@ class Setup:
         journal = draft.journal.begun(present) if draft.is_new else draft.journal.continued(present)
         steps = plan(journal.wanted, present, owner=draft.settings.owner)
         actions = [*written(draft, journal), *(acted(worker, step) for step in steps)]
+        if others := managed_besides(journal.wanted, present):
+            self.asker.say(
+                f"note: the operator will manage the tokens of {', '.join(others)} too, who are in its group"
+            )
         there = found(journal, present)
         course = Course(self.asker, actions, MADE, MISSING, yes=self.yes)
         if not actions:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rotator.errors import RefusedError
+from rotator.setup.answers import ROOT
 from rotator.setup.present import Present
-from rotator.setup.things import Entry, OperatorToken, Role, Thing, User, Words, comment_of
+from rotator.setup.things import Entry, Group, Member, OperatorToken, Role, Thing, User, Words, comment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ def plan(wanted: Iterable[Thing], present: Present, *, owner: str) -> tuple[Step
     return tuple(steps)
 
 
+def managed_besides(wanted: Iterable[Thing], present: Present) -> tuple[str, ...]:
+    """List the users whose tokens the operator will manage although nobody asked for it: the group has them already."""
+    things = tuple(wanted)
+    asked = {it.userid for it in things if isinstance(it, Member)}
+    return tuple(sorted({user for it in things if isinstance(it, Group) for user in present.members(it.name)} - asked))
+
+
 def _is_left(thing: OperatorToken, present: Present, comment: str) -> bool:
     found = present.token(thing)
     if found is not None and found.comment != comment:
@@ -95,6 +103,11 @@ def _require_fitting(thing: Thing, wanted: Sequence[Thing], present: Present) ->
             )
         case OperatorToken(userid):
             _require_own_place(userid, present)
+        case Group(name) if name in present.groups and ROOT in present.members(name):
+            raise RefusedError(
+                f"{ROOT} is a member of the group {name}: whoever manages its members' tokens may do anything",
+                hint="name another group with --group",
+            )
         case _:
             pass
 

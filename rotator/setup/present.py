@@ -75,6 +75,10 @@ class Present:
                 return token is not None and token.id.userid == userid and self.stored.is_accepted
         assert_never(thing)
 
+    def members(self, group: str) -> frozenset[str]:
+        """List the users in a group."""
+        return frozenset(userid for userid, it in self.users.items() if group in it.groups)
+
     def token(self, thing: OperatorToken) -> TokenState | None:
         """Find a token by its name."""
         return next((it for it in self.tokens_of(thing.userid) if it.id.name == thing.name), None)

@@ -99,7 +99,7 @@ class Undoing:
         if self.present.groups[name] != comment_of(self.owner):
             return "its comment does not say any more that it was made here"
         gone = {it.userid for it in going if isinstance(it, User) or (isinstance(it, Member) and it.group == name)}
-        others = sorted({user for user, it in self.present.users.items() if name in it.groups} - gone)
+        others = sorted(self.present.members(name) - gone)
         if others:
             return f"it has members: {', '.join(others)}"
         about = {

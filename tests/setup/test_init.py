@@ -345,6 +345,23 @@ def test_a_role_that_may_more_is_refused(new: Lab) -> None:
     assert changing(new.pve) == []
 
 
+def test_a_group_with_root_in_it_is_refused(new: Lab) -> None:
+    """Whoever manages its members' tokens could make one of root@pam."""
+    new.pve.add_group("rotated")
+    new.pve.cluster.plant(lambda s: s.with_user(ROOT, replace(s.users[ROOT], groups=frozenset({"rotated"}))))
+    result = new.init()
+    assert (result.exit_code, "name another group with --group" in result.stderr) == (4, True)
+    assert changing(new.pve) == []
+
+
+def test_whom_the_operator_will_manage_besides_is_said(new: Lab) -> None:
+    """A group that is there may have members; nobody shall be surprised."""
+    new.pve.add_group("rotated")
+    new.pve.add_user("bob@pve", groups=["rotated"])
+    result = new.call("init", *new.options("--dry-run"))
+    assert "the operator will manage the tokens of bob@pve too" in result.stderr
+
+
 def test_a_disabled_user_and_an_unknown_role_are_found_before_anything_is_done(new: Lab) -> None:
     """Both would end in a set-up that does not work."""
     new.pve.add_user(CI, enable=False)
