@@ -66,7 +66,8 @@ class Ward:
             )
         except RotatorError as error:
             return name, None, [Diagnosis(Kind.OPERATOR, name, name, (unreadable(name, str(error), error.hint),))]
-        operator = examine_operator(look, own)
+        is_rotated = any(it.is_operator and it.cluster == name for it in self.settings.credentials)
+        operator = examine_operator(look, own, is_rotated=is_rotated)
         return name, look if look.cluster.view else None, [cluster, operator] if operator else [cluster]
 
     def look(self, name: str) -> Look:
@@ -80,7 +81,7 @@ def unreadable(cluster: str, *said: str) -> Finding:
     return found("operator-unreadable", *filter(None, said), about={"cluster": cluster})
 
 
-def examine_operator(look: Look, credentials: Sequence[Credential]) -> Diagnosis | None:
+def examine_operator(look: Look, credentials: Sequence[Credential], *, is_rotated: bool) -> Diagnosis | None:
     """Examine the operator of a cluster; None where nobody answered that could know it."""
     name = look.pve.name
     if look.unreadable:
@@ -95,7 +96,7 @@ def examine_operator(look: Look, credentials: Sequence[Credential]) -> Diagnosis
         return Diagnosis(Kind.OPERATOR, userid, name, (found(refused.code, *refused.told, about=about),))
     if look.person and (finding := refused_operator(look)):
         return Diagnosis(Kind.OPERATOR, str(look.identity[1] or look.identity[0]), name, (finding,))
-    seen = look.operator(credentials)
+    seen = look.operator(credentials, is_rotated=is_rotated)
     who = str(seen.token or seen.userid)
     findings = tuple(operator_checks.powers(seen))
     return Diagnosis(Kind.OPERATOR, who, name, findings, tuple(operator_checks.unknown_of(seen)))

@@ -128,7 +128,7 @@ class Look:
             return self.pve.acl()
         return None
 
-    def operator(self, credentials: Sequence[Credential]) -> OperatorSeen:
+    def operator(self, credentials: Sequence[Credential], *, is_rotated: bool) -> OperatorSeen:
         """Find out what the operator may do, and which users' tokens it may not list."""
         userid, token = self.identity
         seen = OperatorSeen(
@@ -136,7 +136,7 @@ class Look:
             userid,
             self.pve.now(),
             token,
-            is_rotated=any(it.is_operator for it in credentials),
+            is_rotated=is_rotated,
             permissions=self._permissions_of_operator(str(token or userid)),
             users=self.users,
             credentials=tuple(credentials),

@@ -290,6 +290,7 @@ def test_an_operator_that_rotates_itself_may_be_in_its_own_group(clinic: Clinic)
     clinic.operators["one"] = {"path": str(clinic.folder / "op.json")}
     clinic.add("op", user=OPERATOR, operator=True, adopt=True)
     assert clinic.codes() == []
+    assert clinic.codes("ci") == []
 
 
 def test_what_an_operator_cannot_see_of_itself_is_said(clinic: Clinic) -> None:
