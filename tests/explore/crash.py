@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rotator.marker import Marker
 from rotator.model import Credential, Request
+from rotator.policy import Reason
 from rotator.rotate import Result
 from rotator.testing.state import State, Token
 from tests.explore.crash_history import SCHEDULES, Fate, History, How, Point, points
@@ -147,7 +148,7 @@ class Stage:
         """Run on past every deadline until nothing is to do; return all violations."""
         for pause in (*self.pauses[1:], *SCHEDULES["late"](self.credential)):
             result = self.run(self.fate())
-            if result and not result.done and self.is_alone():
+            if result and self.is_quiet(result):
                 break
             self.pass_by(pause)
         last = self.fate()
@@ -160,9 +161,10 @@ class Stage:
         self.looks += self.watch.looks
         return [*wrong, *self.unrestful(), *self.tattled()]
 
-    def is_alone(self) -> bool:
-        """Say whether one token is left that has no deadline to wait for."""
-        return len(tokens_of(self.world.state)) == len(self.others) + 1
+    def is_quiet(self, result: Result) -> bool:
+        """Say whether nothing was to do, and one token is left that has no deadline to wait for."""
+        is_idle = (result.reason, result.done) == (Reason.UP_TO_DATE, ())
+        return is_idle and len(tokens_of(self.world.state)) == len(self.others) + 1
 
     def stand(self, before: Standing, point: Point, following: dict[str, Standing]) -> str:
         """Go on from a situation with a run that meets something, note where that leads, and return it in words."""

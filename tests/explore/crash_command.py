@@ -91,12 +91,17 @@ def counted(kinds: Iterable[str]) -> Iterator[Row]:
 
 
 def done(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
-    """Do all tasks, in several processes where that is wanted."""
+    """Do all tasks, in several processes where that is wanted, and say on stderr how far it is."""
     if jobs == 1:
         yield from map(explored, tasks)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(explored, tasks, chunksize=1)
+        for number, (task, row) in enumerate(zip(tasks, pool.map(explored, tasks), strict=True), 1):
+            done_so_far = f"{number} of {len(tasks)}: {task.kind} {task.schedule}, {task.depth} in a row"
+            click.echo(
+                f"{done_so_far}: {row.counts['histories']:,} histories, {len(row.violations)} violations", err=True
+            )
+            yield row
 
 
 @cache

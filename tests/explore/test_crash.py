@@ -29,7 +29,7 @@ def test_whatever_happens_at_any_call_all_comes_to_rest_and_nobody_notices(kind:
 
 
 @pytest.mark.parametrize("schedule", ["soon", "late"])
-@pytest.mark.parametrize("kind", ["normal", "mirrors"])
+@pytest.mark.parametrize("kind", ["first", "normal", "mirrors"])
 def test_it_does_not_matter_when_the_next_run_comes(kind: str, schedule: str) -> None:
     """At once, while the dead one may still be in flight, or when the overlap has passed."""
     assert [line for played in singles(Stage.of(kind), schedule, DEATHS).played for line in told(played)] == []
