@@ -95,7 +95,7 @@ def errors_by_parameter(content: str) -> dict[str, str]:
     errors = _member(content, "errors")
     if not isinstance(errors, dict):
         return {}
-    return {str(name): sentence(str(what), "") for name, what in errors.items()}
+    return {sentence(str(name), ""): sentence(str(what), "") for name, what in errors.items()}
 
 
 def _member(content: str, name: str) -> object:

@@ -72,6 +72,8 @@ def text(value: object) -> str:
 def moment(expire: object) -> datetime | None:
     """Read an ``expire``: 0 is no end; PVE takes ends beyond the year 9999 (measured), which become its last second."""
     seconds = int(str(expire or 0))
+    if seconds < 0:
+        raise ValueError("an end before all time")
     if seconds == 0:
         return None
     return datetime.fromtimestamp(min(seconds, _FAR.timestamp()), UTC)

@@ -91,6 +91,7 @@ def is_token(found: TokenState) -> bool:
 
 @given(row=USER_ROWS | JSON)
 @example(row={"userid": "ci@pve", "expire": -(10**20)})
+@example(row={"userid": "ci@pve", "expire": -67_768_040_609_740_801})
 @example(row={"userid": "ci@pve", "enable": float("inf")})
 @example(row={"userid": "ci@pve", "tokens": [{"tokenid": 5, "comment": 5}]})
 def test_a_row_of_users_is_a_user_or_misshapen(row: Any) -> None:  # noqa: ANN401 - JSON
@@ -141,6 +142,12 @@ def test_a_good_answer_has_data_or_is_none(content: str) -> None:
 
 
 @given(call=CALLS, status=st.integers(400, 599) | st.just(200), reason=TEXTS, content=ANSWERS)
+@example(
+    call=Call("home", "pve1:8006", "GET", "/version", "x"),
+    status=400,
+    reason="",
+    content='{"errors": {"\\u001f": null}}',
+)
 def test_any_refusal_becomes_one_of_our_errors(call: Call, status: int, reason: str, content: str) -> None:
     """In one line that can be printed, and not without end; only a change may have had an effect."""
     said = sentence(reason, content)
