@@ -137,11 +137,15 @@ class Rotation:
 
         It is tested once more: nothing that does not work becomes current, whatever was called before.
         Repeat: finishes what was left. Crash: both tokens live; a repeat, or the next rotation, retires the old one.
-        Raises: ``ConflictError`` when somebody else published meanwhile: this rotation is over, its token deleted.
+        Raises: ``ConflictError`` when somebody else published meanwhile: this rotation is over, its token deleted;
+        ``RefusedError`` when the pending token is the current one, which must not be taken for one that lost.
         """
         token = self._required()
         self.test()
-        self._promote(self._act(token))
+        act = self._act(token)
+        if self._is_current(act):
+            raise RefusedError(f"{token.id} is pending and is current already", hint=self._again())
+        self._promote(act)
         self._confirm(token)
         self._sweep(token)
         self.finish_up()
@@ -255,12 +259,15 @@ class Rotation:
 
     def _check_ours(self, act: Act, token: TokenId) -> None:
         """Touch only what this rotation has made, whoever filled the version."""
-        hint = f"take {PENDING} off version {self.version} and start another rotation"
+        hint = self._again()
         if not any(state.id == token for state in act.seen.tokens):
             raise NotFoundError(f"{token} is pending and does not exist at PVE any more", hint=hint)
         marker = act.view.markers.get(token)
         if marker is None or marker.rotation != self.version:
             raise RefusedError(f"{token} is pending and was not made by this rotation", hint=hint)
+
+    def _again(self) -> str:
+        return f"take {PENDING} off version {self.version} and start another rotation"
 
     def _pending(self) -> Token | None:
         try:

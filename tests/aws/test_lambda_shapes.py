@@ -130,6 +130,37 @@ def test_words_can_be_configured_at_any_time(f: Function, before: Mapping[str, s
     assert f.record().items() >= old.items()
 
 
+def test_a_copy_of_the_current_value_is_not_finished(f: Function) -> None:
+    """AWS makes one to try the function with; the token in it is what consumers use, and is not deleted."""
+    secret = f.w.pve.add_token("ci@pve", "hand", privsep=False)
+    f.store({"token_id": "ci@pve!hand", "token_secret": secret})
+    del f.environ["ROTATE_GRANTS"]
+    version = f.begin(RotateImmediately=False)
+    f.step("testSecret", version)
+    assert refused(f, "finishSecret", version).startswith("ci@pve!hand is pending and is current already; hint: ")
+    assert f.works()
+
+
+def test_words_that_change_within_a_rotation_publish_nothing_and_delete_nothing(f: Function) -> None:
+    """What is read then is the current token, which a copy of the record brings along."""
+    f.settled()
+    token = f.begin()
+    f.environ |= BPG.environ
+    f.step("createSecret", token)
+    del f.environ["ROTATE_PRESET"]
+    f.step("setSecret", token)
+    f.step("testSecret", token)
+    current = f.record()["token_id"]
+    assert refused(f, "finishSecret", token) == (
+        f"{current} is pending and is current already; "
+        f"hint: take AWSPENDING off version {token} and start another rotation"
+    )
+    assert f.works()
+    f.environ |= BPG.environ
+    f.steps(token)
+    assert works(f, BPG)
+
+
 def test_a_token_in_its_consumers_words_is_taken_over(f: Function) -> None:
     """Its user is read out of them, where several may be rotated."""
     f.environ |= {**BPG.environ, "ROTATE_USERS": "other@pve, ci@pve", "ROTATE_ADOPT": "true"}
