@@ -303,6 +303,13 @@ def test_options_that_say_something_else_than_the_file_are_refused(new: Lab, opt
     assert new.is_set_up()
 
 
+def test_an_option_that_makes_no_sense_beside_a_file_is_told(new: Lab) -> None:
+    """As without one."""
+    new.init()
+    result = new.call("init", "--grant", "PVEVMUser", "--yes", *new.login())
+    assert (result.exit_code, "write PATH=ROLE" in result.stderr) == (3, True)
+
+
 def test_a_journal_that_is_damaged_is_not_guessed_at(new: Lab) -> None:
     """What was made here decides what is taken away."""
     new.init()

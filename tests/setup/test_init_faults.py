@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from rotator.errors import ConflictError, OutcomeUnknownError, RefusedError, UnavailableError
+from rotator.cli.main import rotate
+from rotator.errors import ConfigError, ConflictError, OutcomeUnknownError, RefusedError, UnavailableError
 from rotator.model import Destination, Secret, Token, TokenId
 from rotator.proxmox import TicketLogin, TlsTrust
+from rotator.setup import files
 from rotator.setup.operator_place import OperatorPlace
 from rotator.setup.proxmox_access import ProxmoxAccess
 from rotator.setup.things import OperatorToken, comment_of
+from rotator.setup.work import Worker
 from rotator.testing.faulty_backend import After, Before, Fault, FaultyBackend, Operation, nth
 from rotator.testing.pve import AnswerAfter, AnswerInstead, AnswerLate, Request
 from rotator.testing.pve import Fault as PveFault
@@ -94,6 +99,40 @@ def test_an_undo_that_fails_goes_on_the_next_time(new: Lab) -> None:
     once(new, 0, AnswerAfter(596))
     assert new.call("init", "--undo", "--yes", *new.login()).exit_code == 0
     assert new.is_fresh()
+
+
+def test_a_change_that_was_not_answered_and_did_not_happen_is_told(new: Lab) -> None:
+    """It was looked for and not found; it may still come, so nothing is claimed."""
+    once(new, 0, AnswerInstead(596))
+    result = new.init()
+    assert (result.exit_code, "live now: 2 of 10 steps are done" in result.stderr) == (4, True)
+    new.pve.intercept = None
+    assert new.init().exit_code == 0
+    once(new, 1, AnswerInstead(596))
+    undone = new.call("init", "--undo", "--yes", *new.login())
+    assert (undone.exit_code, "live now: 1 of 12 steps are done" in undone.stderr) == (4, True)
+
+
+def test_a_folder_that_is_not_there_is_told(new: Lab) -> None:
+    """Before anything was made at PVE."""
+    elsewhere = new.folder / "missing" / "rotate.yaml"
+    place = ["--place", f"path={new.folder}/ci.json", "--operator-place", f"path={new.folder}/operator.json"]
+    result = CliRunner().invoke(rotate, ["init", *new.options("--yes", *place), "--config", str(elsewhere)])
+    assert (result.exit_code, "cannot be written: No such file" in result.stderr) == (3, True)
+    assert new.is_fresh()
+
+
+def test_a_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    """With the command that does it."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="cannot be removed"):
+        files.remove(tmp_path / "folder")
+
+
+def test_an_operator_that_vanished_meanwhile_is_told(access: ProxmoxAccess) -> None:
+    """Somebody cleared the record between its writing and its proof."""
+    with pytest.raises(RefusedError, match="is not where it was stored"):
+        Worker(access, place()).prove([OPERATOR])
 
 
 # the operator's place, in a store that fails
