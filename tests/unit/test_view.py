@@ -8,7 +8,19 @@ from datetime import timedelta
 import pytest
 
 from rotator.marker import Marker
-from rotator.model import Held, Request, Secret, Strategy, Token, TokenState, UserState, Window
+from rotator.model import (
+    Destination,
+    Held,
+    Request,
+    Secret,
+    Strategy,
+    Token,
+    TokenId,
+    TokenState,
+    Unread,
+    UserState,
+    Window,
+)
 from rotator.policy import Reason, judge, judge_at_a_glance
 from rotator.view import View, at_a_glance, deadline, due_at
 from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, NOW, USER, foreign, held, ours, seen
@@ -66,10 +78,38 @@ def test_above_the_record_nothing_is_tidied_up() -> None:
     """What may be an orphan is fenced first; while a mirror is down it may be the one that is read there."""
     over = ours(8, age=DAY, published=False, ends_in=-HOUR)
     observation = seen(CURRENT, over, record=CURRENT, mirrors=[held(CURRENT)])
-    down = replace(observation, destinations=(held(CURRENT), held(over)))
+    read, down = (replace(observation, destinations=(held(CURRENT), it)) for it in (held(over), Unread("down")))
 
     assert judge(observation).reason is Reason.ORPHAN
-    assert judge(down).reason is Reason.RECORD_ROLLED_BACK
+    assert judge(read).reason is Reason.RECORD_ROLLED_BACK
+    assert judge(down).reason is Reason.UNFINISHED
+
+
+def test_a_token_of_the_record_s_own_serial_is_not_above_it() -> None:
+    """Two rotators that raced took the same serial; one of them has published, so the other is over."""
+    loser = replace(ours(7, age=timedelta(), published=False), id=TokenId(USER, "ci-7-bbbbb"))
+
+    assert View(seen(CURRENT, loser, record=CURRENT)).above == ()
+    assert judge(seen(CURRENT, loser, record=CURRENT)).reason is Reason.NOT_RETIRED
+
+
+def test_what_was_taken_back_counts_for_too_many_unless_the_record_is_old() -> None:
+    """Rotations that are published and taken back again and again need a person; a record that retires does not."""
+    taken_back = [ours(serial) for serial in (8, 9, 10, 11)]
+    retiring = ours(7, ends_in=HOUR)
+
+    assert judge(seen(CURRENT, *taken_back, record=CURRENT)).reason is Reason.TOO_MANY_ORPHANS
+    assert judge(seen(retiring, *taken_back, record=retiring)).reason is Reason.RECORD_ROLLED_BACK
+    assert judge(seen(*taken_back)).reason is Reason.FIRST_ISSUE
+
+
+def test_all_mirrors_that_are_behind_are_named() -> None:
+    """In the order of the configuration."""
+    third = Destination("file", "c", "file:c")
+    credential = replace(MIRRORED, destinations=(*MIRRORED.destinations, third))
+    finding = judge(seen(CURRENT, record=CURRENT, mirrors=[held(None), Unread("down")], credential=credential))
+
+    assert finding.message == "file:b, file:c: not yet ci@pve!ci-7-aaaaa"
 
 
 def test_a_predecessor_of_our_form_is_that_very_token_for_ever() -> None:
