@@ -65,7 +65,9 @@ def command(
         if schedule in (schedules or SCHEDULES)
         for task in tasks_of(kind, schedule, chosen, depth, first)
     ]
-    return joined(chain(counted(kinds or tuple(KINDS)), done(tasks, jobs)))
+    rows = joined(chain(counted(kinds or tuple(KINDS)), done(tasks, jobs)))
+    click.echo("\n".join(limits(kinds or KINDS)))
+    return rows
 
 
 def tasks_of(kind: str, schedule: str, hows: tuple[How, ...], depth: int, first: str | None) -> Iterator[Task]:
@@ -83,6 +85,15 @@ def after(kind: str, first: str) -> Point:
     if number is None:
         raise click.UsageError(f"a run of {kind} has no call {first}")
     return Point(number, How.AFTER)
+
+
+def limits(kinds: Iterable[str]) -> Iterator[str]:
+    """Say of each kind what it cannot promise, or is not looked at, and why."""
+    for kind in map(KINDS.__getitem__, kinds):
+        for promise, reason in kind.excused.items():
+            yield f"{kind.name}: not {promise}: {reason}"
+        if kind.narrowed:
+            yield f"{kind.name}: {kind.narrowed}"
 
 
 def counted(kinds: Iterable[str]) -> Iterator[Row]:
