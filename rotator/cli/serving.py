@@ -134,22 +134,22 @@ def tell_bug(error: Exception, *, verbose: bool) -> None:
     say(f"rotate: {bugs.named(error)}" + ("\n" + "\n".join(bugs.traced(error)) if verbose else ""))
 
 
-def until_stopped(service: Service, bell: Bell) -> None:
-    """Go on until a signal says to stop; then finish what is under way, within the grace."""
+def until_stopped(service: Service, bell: Bell, grace: float = GRACE) -> None:
+    """Go on until a signal says to stop; then finish what is under way, within so many seconds."""
     with stopping(then=bell.ring) as stop, reloading(service.reload, bell.ring):
         tell_start(service)
         while not stop.signal:
             bell.wait(service.tick())
         service.stop()
-        finish(service, bell, stop)
+        finish(service, bell, stop, grace)
     say("rotate: stopped; nothing is under way")
 
 
-def finish(service: Service, bell: Bell, stop: Stop) -> None:
+def finish(service: Service, bell: Bell, stop: Stop, grace: float) -> None:
     """Wait for what is under way; leave it where it is when that takes too long, which is safe too."""
     from time import monotonic  # noqa: PLC0415 - of real time only, whatever clock the work goes by
 
-    end = monotonic() + GRACE
+    end = monotonic() + grace
     while not service.is_idle:
         if monotonic() >= end:
             leave(stop.signal, "left what is under way where it is; the next run finishes it or cleans it up")

@@ -50,6 +50,8 @@ class Rounds:
             now = self.axis.now()
             names = [entry.credential.name for entry in roster.due(now)]
             roster.hold(names, now + self.generations.newest.settings.service.retry_first)
+            for name in names:
+                self.board.rests(name)
 
 
 @dataclass

@@ -243,6 +243,7 @@ def test_a_changed_file_is_taken_up_once_it_keeps_still(street: Street) -> None:
 
 def test_a_wrong_file_is_refused_and_shown_and_the_old_one_goes_on(street: Street) -> None:
     """Until a right one comes."""
+    street.service_settings = ServiceSettings(look=7 * DAY)
     credential = street.add("ci")
     service = street.serve()
     service.begin_due()

@@ -1,0 +1,98 @@
+"""The service with threads: never two runs of one credential, an end that is not waited for too long, the bell."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from rotator.cli import serving
+from rotator.model import Request
+from rotator.service.bell import Bell
+from rotator.service.scheduler import in_threads
+from tests.service.world import Street
+from tests.service.year import Overlaps
+
+STUCK = """
+from rotator.cli.serving import until_stopped
+from rotator.service.bell import Bell
+from types import SimpleNamespace as Some
+import os, signal
+standing = Some(credentials=(), clusters=(), configuration=Some(path="x"))
+def tick():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return 60.0
+quiet = lambda: None
+service = Some(board=Some(standing=standing), tick=tick, stop=quiet, reload=quiet, close=quiet, is_idle=False)
+until_stopped(service, Bell(), grace=0.1)
+"""
+
+
+class Turnstile:
+    """A guard that counts who is inside, and lets the first in wait until a test opens it."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, label: str, call: Any) -> Any:  # noqa: ANN401 - whatever the call returns
+        """Wait at a change."""
+        if label.startswith("POST"):
+            self.reached.set()
+            self.open.wait(20)
+        return call()
+
+
+def test_wishes_that_come_during_a_run_wait_for_its_end_and_are_one(tmp_path: Path) -> None:
+    """However many there are; nothing runs twice at once, and none is forgotten."""
+    overlaps, turnstile, rung = Overlaps(), Turnstile(), threading.Event()
+    street = Street(tmp_path, executor=in_threads(4), listeners=[overlaps], parallel=4, guard=turnstile)
+    street.ring = rung.set  # type: ignore[method-assign] # the loop of a test waits for it
+    street.add("ci")
+    service = street.serve()
+    service.begin_due()
+    assert turnstile.reached.wait(20)
+    assert set(service.board.standing.at_work) == {"ci"}
+    for number in range(10):
+        assert service.ask("ci", Request(forced=True), who=str(number))
+        service.begin_due()
+    assert len(service.board.standing.at_work) == 1
+    turnstile.open.set()
+    for _ in range(200):
+        rung.wait(0.1)
+        rung.clear()
+        service.begin_due()
+        if len(street.shop.written.get("ci", [])) == 2 and service.is_idle:
+            break
+    service.begin_due()
+    last = street.stands(service, "ci").last
+    assert last is not None
+    assert (last.who, last.result.done) == ("9", ("forced",))
+    assert overlaps.found == []
+    assert len(street.shop.written["ci"]) == 2
+    service.close()
+
+
+def test_what_takes_too_long_at_the_end_is_left_where_it_is() -> None:
+    """Before Kubernetes kills the process, and with a word about it."""
+    command = [sys.executable, "-c", STUCK]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603 - constant
+    assert ran.returncode == 128 + signal.SIGTERM
+    assert "left what is under way where it is; the next run finishes it or cleans it up" in ran.stderr
+    assert serving.GRACE < 30
+
+
+def test_a_bell_that_was_rung_before_does_not_let_anybody_wait() -> None:
+    """And once is enough, however often it was rung."""
+    bell = Bell()
+    before = set(Path("/dev/fd").iterdir())
+    for _ in range(100_000):
+        bell.ring()
+    bell.wait(60)
+    bell.wait(0.01)
+    bell.ring()
+    bell.wait(60)
+    bell.close()
+    assert len(set(Path("/dev/fd").iterdir())) < len(before)
