@@ -96,7 +96,7 @@ def conclude(page: Page, judged: list[Claim]) -> None:
     page.chapter("Your turn")
     page.rows(
         [
-            ("README.md", "how to set up an operator on your PVE, and a first configuration"),
+            ("rotate init", "set up your PVE and a first configuration, step by step; README.md tells more"),
             ("rotate config check", "every mistake in it at once"),
             ("rotate plan", "see what would be done, changing nothing"),
             ("rotate due", "rotate what is due; for cron, a timer or a CronJob"),
