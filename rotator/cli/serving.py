@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 PACKAGE = "proxmox-token-rotator"
 NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
-GRACE = 25.0
-"""Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30."""
+GRACE = 20.0
+"""Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30, and giving a lease
+back may take 8 of them."""
 
 
 class Serving(click.Command):

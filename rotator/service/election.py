@@ -130,10 +130,11 @@ class Campaign:
         self.leads, self.standing = election.leads, election.standing
 
     def close(self) -> None:
-        """Stand no more, and give the lease back."""
+        """Stand no more, and give the lease back, unless Kubernetes does not answer anyway."""
         self._over.set()
-        self._thread.join(RENEW.total_seconds())
-        self._election.resign()
+        self._thread.join(RETRY.total_seconds())
+        if not self._thread.is_alive():
+            self._election.resign()
 
     def _run(self) -> None:
         while not self._over.is_set():

@@ -28,8 +28,8 @@ from rotator.service.pod import Pod
 FOREIGN = (client.OpenApiException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 MISSHAPEN = (AttributeError, KeyError, TypeError)
 """What reading an answer raises that is no lease."""
-TIMEOUT = 4.0
-"""Seconds; there must be time for a second attempt before the leadership is lost."""
+TIMEOUT = 3.0
+"""Seconds, for a connection and for an answer; a second attempt must fit in before the leadership is lost."""
 _STATUSES: Mapping[int, type[RotatorError]] = {404: NotFoundError, 409: ConflictError}
 _loads_config: Any = kube_config.load_kube_config
 _InClusterLoader: Any = InClusterConfigLoader
