@@ -132,6 +132,20 @@ def test_a_marked_token_of_any_name_is_ours_when_it_ends_or_is_named() -> None:
     assert View(seen(foreign())).is_adopted(foreign())
 
 
+def test_what_is_gone_was_ours_if_it_has_our_form() -> None:
+    """From the first serial on; the record of a name that people choose may be anybody's."""
+    view = View(seen())
+
+    assert not view.is_foreign(TokenId(USER, "ci-1-aaaaa"))
+    assert view.is_foreign(TokenId(USER, "hand"))
+    assert judge(seen(record=TokenId(USER, "hand"))).reason is Reason.NOT_ADOPTED
+
+
+def test_in_place_only_the_pinned_token_is_ours() -> None:
+    """Also beside one that bears our marker from before the strategy was changed."""
+    assert set(View(seen(PINNED_TOKEN, CURRENT, credential=PINNED)).markers) == {PINNED_TOKEN.id}
+
+
 def test_without_a_record_nothing_is_finished_and_the_first_serial_is_one() -> None:
     """An empty world."""
     assert not View(seen()).is_finished
