@@ -233,6 +233,8 @@ def mirror(act: Act, index: int) -> None:
         except RotatorError as error:
             named = "" if destination.label in error.message else f"{destination.label}: "
             raise failed_mirror(act, f"{named}{error}", error.hint) from error
+        if held.token and is_of_another_rotation(act, held.token, before):
+            raise LostError(f"{destination.label} was given {held.token.id} by somebody else in between")
         if held.token != act.current:
             raise LockedOutError(
                 f"{destination.label} gives back something else than was written",
@@ -280,7 +282,8 @@ def write_mirror(act: Act, destination: Destination, before: Held) -> None:
 def is_of_another_rotation(act: Act, token: Token, before: Held) -> bool:
     """Whether another rotation, an older or a newer one, has put it into a mirror since that was looked at."""
     is_ours = token.id.userid == act.credential.userid and act.view.serial(token.id) > 0
-    return is_ours and not act.view.is_pinned and token not in {act.current, before.token}
+    known = {act.current.id, before.token.id if before.token else None}
+    return is_ours and not act.view.is_pinned and token.id not in known
 
 
 def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:

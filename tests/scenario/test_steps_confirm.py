@@ -340,11 +340,14 @@ def test_a_mirror_that_somebody_has_taken_further_is_left_to_them(w: World) -> N
     assert comes_to_rest(w, ci) == "ci-3"
 
 
-def test_a_mirror_that_a_slow_rotator_wrote_in_between_is_written_again_at_once(w: World) -> None:
+@pytest.mark.parametrize(("before", "number"), [(Operation.WRITE, 2), (Operation.READ, 4)])
+def test_a_mirror_that_a_slow_rotator_wrote_in_between_is_written_again_at_once(
+    w: World, before: Operation, number: int
+) -> None:
     """After a compromise it would hold a revoked token until the next run."""
     ci = mirrored(w)
     slow = w.plant(2, published=True)
-    w.meanwhile(Operation.WRITE, lambda: w.put(slow, "mirror.json"), number=2)
+    w.meanwhile(before, lambda: w.put(slow, "mirror.json"), number=number)
     result = w.run(ci, forced=True, compromised=True)
     assert (result.exit_code, result.reason) == (ExitCode.DONE, "up-to-date")
     assert (w.published(), w.published("mirror.json")) == ("ci-3", "ci-3")
