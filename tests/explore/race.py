@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, partial
 
+from rotator.marker import Marker
 from rotator.model import Credential, Request
 from rotator.plan import STOPPED
 from rotator.rotate import Result
@@ -169,7 +170,13 @@ class Theatre:
         return wrong
 
     def _of_new_rest(self, scenery: Scenery) -> list[str]:
-        """Judge what further runs come to: rest or, after an outsider, a stop that asks for a person."""
+        """Judge what further runs come to: rest or, after an outsider, a stop that asks for a person.
+
+        Who is frozen in the middle of two requests believes in a time ahead; what it left is in flight until then.
+        """
+        markers = (Marker.parse(token.comment) for token in self.world.user(self._credential).tokens.values())
+        ahead = max((it.issued for it in markers if it), default=self.world.clock.now()) - self.world.clock.now()
+        self.world.clock.pass_by(max(ahead, timedelta()))
         wrong = comes_to_rest(scenery.watch)
         if not wrong or self.race.codes is not ANY:
             return wrong
