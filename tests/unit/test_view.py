@@ -197,3 +197,20 @@ def test_at_a_glance_an_expired_user_needs_a_closer_look_and_a_pinned_token_none
     assert judge_at_a_glance(PINNED, UserState(USER, tokens=(PINNED_TOKEN,)), NOW) == judge(
         seen(PINNED_TOKEN, record=PINNED_TOKEN, credential=PINNED), Request()
     )
+
+
+def test_at_a_glance_a_predecessor_that_bears_no_marker_needs_a_closer_look() -> None:
+    """It may be what was adopted and taken back; one that is marked, or of our form, or not named, tells nothing."""
+    marked = foreign("hand", comment=Marker("tests", "ci", "r", NOW).as_published().comment(), expire=NOW + HOUR)
+    formed = foreign("other-4-aaaaa", expire=NOW + HOUR)
+
+    def glance(after: str, *tokens: TokenState) -> Reason | None:
+        user = UserState(USER, tokens=(ours(7, after=after), *tokens))
+        finding = judge_at_a_glance(CREDENTIAL, user, NOW)
+        return finding.reason if finding else None
+
+    assert glance("hand", foreign("hand")) is None
+    assert glance("hand", marked) is Reason.UP_TO_DATE
+    assert glance("other-4-aaaaa", formed) is Reason.UP_TO_DATE
+    assert glance("other-4-aaaaa", foreign("hand")) is Reason.UP_TO_DATE
+    assert glance("", foreign("hand")) is Reason.UP_TO_DATE
