@@ -60,8 +60,9 @@ class Watch:
         self._serial = 0
         self.published: list[str] = []
         """The tokens that the primary has held, one after the other."""
-        if not self.credential.lifetime:  # a record with a token that has an end was put back by somebody
-            self._excuse(token_in(self._content(self._places[0])))
+        held = token_in(self._content(self._places[0]))
+        if held and not self.credential.lifetime and (self.world.pve.token(held[0]) or {}).get("expire"):
+            self._excuse(held)  # somebody has put it back
         self.look("the beginning")
         self.held_first = len(self.published)
 
@@ -197,7 +198,8 @@ class Watch:
 
     def _excuse(self, put: Shown | None) -> None:
         token = self.world.pve.token(put[0]) if put else None
-        if put and (token is None or token["expire"]):
+        is_noticed_late = self._rely <= self.credential.in_flight.total_seconds()  # it may have been retired meanwhile
+        if put and (token is None or token["expire"] or is_noticed_late):
             self._excused.add(put[0])
 
     def fingerprint(self) -> Hashable:
