@@ -146,9 +146,7 @@ class Act:
         """Say which tokens are live now, for a person who reads of a failure."""
         record, parts = self.view.record, []
         if record and self.is_half_regenerated:
-            return f"{record.id} is still published with its old secret, which " + (
-                "does not log in" if self.new else "may not log in any more"
-            )
+            return self.live_half_regenerated(record.id)
         if self.new and self.is_unsettled:
             return self.live_unsettled(self.new.id)
         if record and self.leaves_dead:
@@ -165,6 +163,13 @@ class Act:
         elif self.new:
             parts.append(f"{self.new.id} was issued and may be live; a later run deletes it")
         return "; ".join(parts) or "no token of this credential is published"
+
+    def live_half_regenerated(self, token: TokenId) -> str:
+        """Say which secret of a pinned token consumers read."""
+        if self.is_unsettled:
+            return f"{token} is published with its new secret, or with its old one, which does not log in"
+        certainly = "does not log in" if self.new else "may not log in any more"
+        return f"{token} is still published with its old secret, which {certainly}"
 
     def live_before(self, new: TokenId) -> list[str]:
         """Say whether what was published before the new token is still live."""

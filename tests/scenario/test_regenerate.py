@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rotator.errors import ExitCode, UnavailableError
+from rotator.errors import ExitCode, OutcomeUnknownError, UnavailableError
 from rotator.model import Credential, Strategy
 from rotator.testing.exchange import AnswerAfter, AnswerInstead, AnswerLate, Request
-from rotator.testing.faulty_backend import Operation
+from rotator.testing.faulty_backend import After, Before, Operation, nth
 from tests.world import World, comes_to_rest
 
 
@@ -146,6 +146,22 @@ def test_a_publish_that_fails_locks_out_until_the_next_run(w: World) -> None:
     assert result.hint == "run again at once: the next run makes another one"
     w.spoil()
     assert w.run(ci).done == ("published-token-dead",)
+    assert comes_to_rest(w, ci) == "ci"
+
+
+def test_a_publish_without_an_answer_says_that_either_secret_may_be_out(w: World) -> None:
+    """The store went away before it said which."""
+    ci = settled(w)
+    w.spoil(
+        After(nth(Operation.WRITE, 1), OutcomeUnknownError("no answer")),
+        Before(nth(Operation.WRITE, 2, 99), UnavailableError("away")),
+        Before(nth(Operation.READ, 2, 99), UnavailableError("away")),
+    )
+    result = w.run(ci, forced=True)
+    assert (result.exit_code, w.works()) == (ExitCode.LOCKED_OUT, True)
+    assert result.live == "ci@pve!ci is published with its new secret, or with its old one, which does not log in"
+    w.spoil()
+    assert w.run(ci).exit_code == ExitCode.DONE
     assert comes_to_rest(w, ci) == "ci"
 
 
