@@ -49,10 +49,15 @@ def tried(name: str, speed: str = "both", every: int = 1) -> list[Told]:
 
 
 def picked(cases: Sequence[Case], every: int) -> list[Case]:
-    """Pick one of so many cases, so that each call meets some faults and each fault some calls."""
+    """Pick one of so many cases, and more where a call would meet no fault, or a kind of fault no call."""
     calls = list(dict.fromkeys(case.point for case in cases))
     faults = list(dict.fromkeys(str(case) for case in cases))
-    return [case for case in cases if (calls.index(case.point) + faults.index(str(case))) % every == 0]
+    chosen = {case for case in cases if (calls.index(case.point) + faults.index(str(case))) % every == 0}
+    for key in (lambda case: str(case.point), lambda case: case.kind):
+        for number, name in enumerate(sorted({key(case) for case in cases} - {key(case) for case in chosen})):
+            same = [case for case in cases if key(case) == name]
+            chosen.add(same[number % len(same)])
+    return [case for case in cases if case in chosen]
 
 
 def rows(found: Sequence[Told]) -> tuple[Row, ...]:

@@ -12,13 +12,13 @@ from rotator.errors import ExitCode
 from rotator.rotate import Result
 from tests.explore import fault_checks, fault_table
 from tests.explore.fault_bench import bench
-from tests.explore.fault_command import Told, command, rows, tried
+from tests.explore.fault_command import Told, command, picked, rows, tried
 from tests.explore.fault_disturb import all_cases
 from tests.explore.fault_plays import PLAYS
 from tests.explore.report import Row
 from tests.world import World, world
 
-EVERY = 12
+EVERY = 24
 """One of so many cases is tried here; ``python -m tests.explore fault`` tries them all."""
 SLOW_EVERY = 13
 
@@ -47,6 +47,17 @@ def test_every_call_is_disturbed_and_every_outcome_is_expected(name: str, tmp_pa
         cases = all_cases(made.survey(), made.play)
     wanted = {(f"{name}, {case.point}", str(case)) for case in cases}
     assert {it for it in expected if it[0].startswith(f"{name}, ")} == wanted
+
+
+def test_a_slice_leaves_out_no_call_and_no_kind_of_fault(tmp_path: Path) -> None:
+    """However thin it is."""
+    with bench(tmp_path, PLAYS["rotation"]) as made:
+        cases = all_cases(made.survey(), made.play)
+    thin = picked(cases, 1000)
+    assert len(thin) < len(cases) / 5
+    assert {case.point for case in thin} == {case.point for case in cases}
+    assert {case.kind for case in thin} == {case.kind for case in cases}
+    assert picked(cases, 1) == cases
 
 
 def test_outcomes_are_read_as_they_were_written() -> None:
