@@ -214,3 +214,24 @@ def test_at_a_glance_a_predecessor_that_bears_no_marker_needs_a_closer_look() ->
     assert glance("other-4-aaaaa", formed) is Reason.UP_TO_DATE
     assert glance("other-4-aaaaa", foreign("hand")) is Reason.UP_TO_DATE
     assert glance("", foreign("hand")) is Reason.UP_TO_DATE
+
+
+def test_what_cannot_be_read_is_no_record() -> None:
+    """Nor is it an empty one; the policy decides nothing then."""
+    assert View(replace(seen(), destinations=(Unread("down"),))).record is None
+
+
+def test_an_observation_without_one_of_the_destinations_is_a_bug() -> None:
+    """Nothing is decided on half of what there is."""
+    observation = replace(seen(CURRENT, record=CURRENT, mirrors=[held(CURRENT)]), destinations=(held(CURRENT),))
+
+    with pytest.raises(ValueError, match="shorter"):
+        judge(observation)
+
+
+def test_in_place_no_other_token_is_retired() -> None:
+    """Not even one that the pinned token names as its predecessor, from when the strategy was another."""
+    marker = Marker("tests", "ci", "r", NOW, "other-4-aaaaa", published=True)
+    pinned, old = foreign("ci", comment=marker.comment()), foreign("other-4-aaaaa")
+
+    assert judge(seen(pinned, old, record=pinned, credential=PINNED)).reason is Reason.UP_TO_DATE
