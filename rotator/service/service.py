@@ -267,7 +267,8 @@ def _carried(before: CredentialStanding | None, credential: Credential) -> Crede
     fresh = CredentialStanding(credential.name, credential.cluster, credential.every, credential.overlap)
     kept = before if before and before.cluster == credential.cluster else fresh
     state = State.PAUSED if credential.paused else State.NEW if kept.state is State.PAUSED else kept.state
-    return replace(kept, every=credential.every, overlap=credential.overlap, state=state)
+    places = tuple((it.label, it.backend) for it in credential.destinations)
+    return replace(kept, every=credential.every, overlap=credential.overlap, state=state, destinations=places)
 
 
 def shown_clusters(

@@ -108,6 +108,8 @@ class CredentialStanding:
     """When something will be to do, by PVE's clock."""
     tokens: tuple[TokenSight, ...] = ()
     """The current one first."""
+    destinations: tuple[tuple[str, str], ...] = ()
+    """Where its record goes, the primary first: what people call the place, and the name of the backend."""
 
     @property
     def needs_attention(self) -> bool:
