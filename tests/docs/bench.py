@@ -57,6 +57,7 @@ class Bench:
     """What the page calls things, and what they are called here."""
     seeds: list[Seed] = field(default_factory=list)
     operator: dict[str, str] = field(default_factory=dict, repr=False)
+    environ: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Put the nodes and the folders in the place of the page's."""
@@ -125,7 +126,10 @@ class Bench:
             assert known, "no operator is put where this configuration has it"
 
     def in_a_file(self, settings: Mapping[str, Any], operator: Mapping[str, str]) -> bool:
-        """Put the operator's token into a file: the record, or its secret alone."""
+        """Put the operator's token into a file: the record, or its secret alone; or that into a variable."""
+        if "env" in settings.get("token_secret", ()):
+            self.environ[settings["token_secret"]["env"]] = operator["token_secret"]
+            return True
         if "token_secret" in settings:
             path, text = Path(settings["token_secret"]["file"]), operator["token_secret"]
         elif "backend" not in settings:
@@ -153,12 +157,13 @@ class Bench:
         """Run a command that is not root's; returns what it prints, and its exit code."""
         match words:
             case ["rotate", *arguments]:
-                env = {"ROTATE_CONFIG": str(self.config), "COLUMNS": "160"}
+                env = {"ROTATE_CONFIG": str(self.config), "COLUMNS": "160", **self.environ}
                 result = CliRunner(env=env).invoke(rotate, arguments, obj=self.time)
                 self.secrets()
                 return result.stdout or result.stderr, result.exit_code
             case ["cat", path]:
-                return Path(path).read_text(encoding="utf-8"), 0
+                is_there = Path(path).is_file()
+                return (Path(path).read_text(encoding="utf-8"), 0) if is_there else (f"no file {path}", 1)
         raise LookupError(f"this is no console but a shell of another program: {words}")
 
     def as_root(self, line: str) -> None:

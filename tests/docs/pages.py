@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = tuple(sorted(f"guides/{path.name}" for path in (ROOT / "guides").glob("*.md")))
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^##+ (.+)$", re.MULTILINE)
 _COMMAND = re.compile(r"^([$#]) (.+)$")
 _REMARK = re.compile(r"\s+# (?:(?P<later>\w+) later)?(?:, )?(?:exit code (?P<code>\d+))?$")
 
@@ -67,6 +68,18 @@ def commands(block: Block) -> list[Command]:
         elif made:
             last = made.pop()
             made.append(Command(last.place, last.is_root, last.line, (*last.shown, line), last.later, last.exit_code))
+    return made
+
+
+def sections(page: str) -> dict[str, list[Command]]:
+    """Return what each section of a page tells to type, by its heading; those with nothing to type are left out."""
+    text = read(page)
+    headings = [(text.count("\n", 0, it.start()) + 1, it[1]) for it in _HEADING.finditer(text)]
+    made: dict[str, list[Command]] = {}
+    for block in blocks(page):
+        heading = [title for line, title in headings if line < block.line][-1]
+        if block.language == "console":
+            made.setdefault(heading, []).extend(commands(block))
     return made
 
 

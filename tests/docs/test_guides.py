@@ -8,10 +8,11 @@ import pytest
 
 from rotator.errors import RefusedError
 from rotator.testing.kubernetes_kinds import DEPLOYMENTS
+from rotator.testing.refusal import RefusalError
 from tests.aws.lab import lab_at
 from tests.docs import stores
 from tests.docs.bench import Bench
-from tests.docs.pages import GUIDES, blocks, commands
+from tests.docs.pages import GUIDES, Command, blocks, commands
 
 WITH_A_STORE = {"guides/vault.md", "guides/aws.md", "guides/kubernetes.md"}
 WITH_FILES = sorted(
@@ -75,3 +76,29 @@ def test_what_is_followed_shows_the_commands_for_looking() -> None:
     for page in (*WITH_A_STORE, *(f"guides/{name}.md" for name in ("ansible", "exporters", "terraform"))):
         typed = {it.line.split()[1] for block in blocks(page) for it in commands(block) if not it.is_root}
         assert looks - typed == set(), page
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "exit_code"),
+    [
+        ("rotate explain", ("other words",), 0),
+        ("rotate explain 401", (), 4),
+        ("rotate plan", (), 0),
+        ("cat /etc/rotate/nothing", (), 0),
+    ],
+)
+def test_what_does_not_come_as_a_page_says_is_noticed(
+    bench: Bench, line: str, shown: tuple[str, ...], exit_code: int
+) -> None:
+    """Other words, another exit code, a command that fails, a file that is not there."""
+    assert bench.type(Command("a page", is_root=False, line=line, shown=shown, exit_code=exit_code)) != []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_root"),
+    [("vault status", False), ("pveum frobnicate", True), ("pveum user token delete ci@pve nothing", True)],
+)
+def test_what_cannot_be_typed_here_does_not_pass_for_typed(bench: Bench, line: str, *, is_root: bool) -> None:
+    """Another program, a command that PVE lacks, one that PVE refuses."""
+    with pytest.raises((LookupError, RefusalError)):
+        bench.type(Command("a page", is_root=is_root, line=line))
