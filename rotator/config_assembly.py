@@ -82,7 +82,7 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
     sites = {name: site_of(name, cluster.part) for name, cluster in parts.clusters.items()}
     makes_credentials = Credentials(findings, places, parts.defaults, parts.owner, sites)
     credentials = [makes_credentials.settle(part) for part in parts.credentials]
-    service = settle_service(findings, parts.service)
+    service = settle_service(findings, parts.service, makes_clusters.reference)
     Crosses(findings, clusters, parts.named_clusters).check(credentials)
     return Settings(
         path=path,

@@ -102,15 +102,16 @@ class Clusters:
         return RecordOperator(destination)
 
     def _token(self, part: TokenPart, loc: Loc) -> Operator | None:
-        secret = self._reference(part.token_secret, (*loc, "token_secret"))
+        secret = self.reference(part.token_secret, (*loc, "token_secret"))
         return TokenOperator(TokenId.parse(part.token_id), secret) if secret else None
 
     def _ticket(self, part: TicketPart, loc: Loc) -> Operator | None:
-        password = self._reference(part.password, (*loc, "password"))
-        totp = self._reference(part.totp, (*loc, "totp")) if part.totp else None
+        password = self.reference(part.password, (*loc, "password"))
+        totp = self.reference(part.totp, (*loc, "totp")) if part.totp else None
         return TicketOperator(part.user, password, totp) if password and (totp or not part.totp) else None
 
-    def _reference(self, part: EnvPart | FilePart | BackendPart, loc: Loc) -> SecretReference | None:
+    def reference(self, part: EnvPart | FilePart | BackendPart, loc: Loc) -> SecretReference | None:
+        """Make a reference to a secret; one that cannot be used is among the findings, too."""
         reference = self._unchecked(part, loc)
         if reference is None:
             return None

@@ -79,6 +79,7 @@ Userid = Annotated[str, *_text(values.parse_userid, pattern="^[^!]+@[^!@]+$")]
 FilePath = Annotated[str, *_text(values.parse_file, pattern="^/")]
 ApiPath = Annotated[str, *_text(values.parse_probe, pattern="^/")]
 Endpoint = Annotated[str, *_text(values.parse_endpoint, pattern="^[^/]+$")]
+ListenAddress = Annotated[str, *_text(values.parse_listen)]
 PresetName = Annotated[str, *_text(parse_preset, enum=sorted(PRESETS))]
 FieldText = Annotated[str, *_text(_template)]
 Fields = Annotated[dict[Annotated[str, Field(min_length=1)], FieldText], Field(min_length=1)]
@@ -296,6 +297,13 @@ class LeasePart(Part):
     )
 
 
+class ListenTlsPart(Part):
+    """What the service shows who it is with, over TLS; both files are read again when they change."""
+
+    cert: FilePath = Field(description="A PEM file with its certificate, followed by those in between.")
+    key: FilePath = Field(description="A PEM file with the private key, which not everybody may read.")
+
+
 class ServicePart(Part):
     """How `rotate serve` works."""
 
@@ -310,6 +318,15 @@ class ServicePart(Part):
     )
     retries: RetriesPart = Field(default_factory=RetriesPart, description="How long it waits after a failure.")
     lease: LeasePart | None = Field(None, description="The Kubernetes Lease that says which of several works.")
+    listen: ListenAddress | None = Field(
+        None,
+        description="Where /healthz, /readyz and /metrics are: address:port, or none. Default: 127.0.0.1:9105. "
+        "An address that others reach needs tls and token.",
+    )
+    tls: ListenTlsPart | None = Field(None, description="Its certificate, for HTTPS. Default: HTTP.")
+    token: Reference | None = Field(
+        None, description="The bearer token that whoever reads the metrics shows. Default: none is needed."
+    )
 
 
 class ConfigFile(Part):

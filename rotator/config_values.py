@@ -6,7 +6,8 @@ None of them repeats a value in a message that could be a secret put in the wron
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from contextlib import suppress
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from rotator.faults import InvalidValueError
@@ -16,6 +17,8 @@ NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
 BASE_PATTERN = r"[A-Za-z][A-Za-z0-9._-]{0,63}"
 DEFAULT_PORT = 8006
 LONGEST_BASE = 64
+NOWHERE = "none"
+"""In the place of an address to listen at."""
 
 _NAME = re.compile(NAME_PATTERN)
 _BASE = re.compile(BASE_PATTERN)
@@ -188,6 +191,19 @@ def parse_variable(text: str) -> str:
     if not _VARIABLE.fullmatch(text):
         raise InvalidValueError("not the name of an environment variable", "write it without $ and braces")
     return text
+
+
+def parse_listen(text: str) -> str:
+    """Read ``none``, or an address of this machine with a port; returns ``address:port`` in one spelling."""
+    if text == NOWHERE:
+        return text
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host
+    with suppress(ValueError):
+        address = ip_address(host[1:-1]) if host[:1] + host[-1:] == "[]" else IPv4Address(host)
+        if port.isascii() and port.isdecimal() and int(port) < 1 << 16:
+            return f"{address}:{int(port)}"
+    raise InvalidValueError("not an address with a port", f'write 127.0.0.1:9105, "[::]:9105", or {NOWHERE}')
 
 
 def check_certificates(path: Path) -> None:

@@ -67,6 +67,22 @@ class LeaseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where the service answers over HTTP. With ``certificate`` and ``key``, which come together, it speaks TLS.
+
+    An address that others reach has them and ``token``. ``is_configured`` is False for what holds without a word in the
+    configuration: then it is no error that the port is taken. Port 0 is any that is free.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9105
+    certificate: Path | None = None
+    key: Path | None = None
+    token: SecretReference | None = None
+    is_configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """How the service works: it looks around at each match of ``cron``, and without one after each ``look``."""
 
@@ -76,6 +92,7 @@ class ServiceSettings:
     retry_first: timedelta = timedelta(minutes=1)
     retry_most: timedelta = timedelta(hours=6)
     lease: LeaseSettings | None = None
+    listen: ListenSettings | None = ListenSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from rotator.cli.stopping import Stop, handling, leave, stopping
 from rotator.clock import Clock
 from rotator.errors import ConfigError
 from rotator.events import Listener
+from rotator.references import resolve
 from rotator.settings import Settings
 from rotator.shards import Shard
 from rotator.wiring import open_fleet
@@ -31,7 +32,9 @@ from rotator.wiring import open_fleet
 if TYPE_CHECKING:
     from rotator.service.bell import Bell
     from rotator.service.leader import Leader
+    from rotator.service.reload import Source
     from rotator.service.service import Service
+    from rotator.service.web import Route
 
 PACKAGE = "proxmox-token-rotator"
 NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
@@ -76,11 +79,15 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> Non
     require_extra()
     from rotator.service.axis import AwakeClock  # noqa: PLC0415 - see above
     from rotator.service.bell import Bell  # noqa: PLC0415 - see above
+    from rotator.service.gauges import Metrics  # noqa: PLC0415 - see above
+    from rotator.service.health import Pulse  # noqa: PLC0415 - see above
+    from rotator.service.probes import routes  # noqa: PLC0415 - see above
     from rotator.service.reload import Source  # noqa: PLC0415 - see above
     from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
     from rotator.service.service import House, Service  # noqa: PLC0415 - see above
 
     clock, bell = asked.clock or AwakeClock(), Bell()
+    metrics = Metrics(clock.now)
     source = Source(asked.path, lambda: config.load(asked.path, find_backend=registry.find, environ=os.environ))
 
     def opened(settings: Settings, listen: Listener) -> Any:  # noqa: ANN401 - a context with a fleet
@@ -96,10 +103,14 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> Non
             executor=in_threads(parallel),
             ring=bell.ring,
             caught=lambda error: tell_bug(error, verbose=asked.verbose),
-            listeners=[show],
+            listeners=[show, metrics.hear],
             shard=shard,
         )
-        until_stopped(Service(house), bell)
+        service, pulse = Service(house), Pulse(clock)
+        metrics.watch(service.board)
+        pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
+        with answering(source, pages, clock, house.caught):
+            until_stopped(service, bell, beat=pulse.beat)
 
 
 def require_extra() -> None:
@@ -135,18 +146,52 @@ def tell_bug(error: Exception, *, verbose: bool) -> None:
     say(f"rotate: {bugs.named(error)}" + ("\n" + "\n".join(bugs.traced(error)) if verbose else ""))
 
 
-def until_stopped(service: Service, bell: Bell, grace: float = GRACE) -> None:
+@contextmanager
+def answering(
+    source: Source, pages: Mapping[str, Route], clock: Clock, caught: Callable[[Exception], None]
+) -> Iterator[None]:
+    """Answer over HTTP, as the configuration says.
+
+    Raises: ``ConfigError`` when the address that it names cannot be had; without the usual one the service does.
+    """
+    listen = source.settings.service.listen
+    if listen is None:
+        yield
+        return
+    from rotator.service.server import Server  # noqa: PLC0415 - see above
+    from rotator.service.web import Gate, Site  # noqa: PLC0415 - see above
+
+    token = listen.token
+    gate = Gate(lambda: resolve(token, environ=os.environ, backends=source.settings.backends), clock) if token else None
+    try:
+        server = Server(listen, Site(pages, gate, caught))
+    except ConfigError as error:
+        if listen.is_configured:
+            raise
+        say(f"rotate: no /metrics and no /healthz: {error.message}; {error.hint}")
+        yield
+        return
+    server.start()
+    say(f"rotate: answering at {server.url}")
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def until_stopped(service: Service, bell: Bell, grace: float = GRACE, beat: Callable[[], None] = lambda: None) -> None:
     """Go on until a signal says to stop; then finish what is under way, within so many seconds."""
     with stopping(then=bell.ring) as stop, reloading(service.reload, bell.ring):
         tell_start(service)
         while not stop.signal:
             bell.wait(service.tick())
+            beat()
         service.stop()
-        finish(service, bell, stop, grace)
+        finish(service, bell, stop, grace, beat)
     say("rotate: stopped; nothing is under way")
 
 
-def finish(service: Service, bell: Bell, stop: Stop, grace: float) -> None:
+def finish(service: Service, bell: Bell, stop: Stop, grace: float, beat: Callable[[], None]) -> None:
     """Wait for what is under way; leave it where it is when that takes too long, which is safe too."""
     from time import monotonic  # noqa: PLC0415 - of real time only, whatever clock the work goes by
 
@@ -155,6 +200,7 @@ def finish(service: Service, bell: Bell, stop: Stop, grace: float) -> None:
         if monotonic() >= end:
             leave(stop.signal, "left what is under way where it is; the next run finishes it or cleans it up")
         bell.wait(min(1.0, end - monotonic()))
+        beat()
     service.close()
 
 

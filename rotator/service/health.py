@@ -1,0 +1,67 @@
+"""Whether the service is alive, and whether it is ready. Pure, but for the pulse, which reads our clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from rotator.clock import Clock
+from rotator.service.standing import ClusterStanding, LeadershipStanding, Standing
+
+LATE = timedelta(seconds=30)
+"""A loop that has not come round for so long hangs; it comes round every five seconds."""
+MISSED = 3
+"""A look may be late by so many intervals, less one."""
+PATIENCE = timedelta(hours=1)
+"""How long ago the last look may be where the interval is not known: a round is begun anew after that."""
+LEAST = timedelta(minutes=2)
+"""However short an interval is: a round of a large cluster takes its time."""
+
+
+class Pulse:
+    """Beats each time the main loop comes round."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.beat()
+
+    def beat(self) -> None:
+        """Note that the loop came round."""
+        self._last = self._clock.monotonic()
+
+    def is_felt(self) -> bool:
+        """Say whether it came round lately."""
+        return self._clock.monotonic() - self._last < LATE.total_seconds()
+
+
+def unready(standing: Standing, now: datetime) -> list[str]:
+    """List why the service is not ready, in words for machines; nothing if it is.
+
+    A cluster that does not answer is no reason: the service does what it can, and another one would do no better.
+    """
+    return sorted(set(_reasons(standing, now)))
+
+
+def _reasons(standing: Standing, now: datetime) -> Iterator[str]:
+    if standing.is_stopping:
+        yield "stopping"
+    if not is_known(standing.leadership):
+        yield "leader-unknown"
+    if standing.leadership.leads:
+        for cluster in standing.clusters.values():
+            if cluster.seen is None:
+                yield "not-looked-yet"
+            elif now - cluster.seen > patience(cluster):
+                yield "look-overdue"
+
+
+def is_known(leadership: LeadershipStanding) -> bool:
+    """Say whether it is known who works."""
+    return leadership.leads or (bool(leadership.holder) and not leadership.message)
+
+
+def patience(cluster: ClusterStanding) -> timedelta:
+    """Return how long ago the last look at a cluster may be; the interval is the distance of the next from the last."""
+    if cluster.seen is None or cluster.next_look is None or cluster.next_look <= cluster.seen:
+        return PATIENCE
+    return max(MISSED * (cluster.next_look - cluster.seen), LEAST)

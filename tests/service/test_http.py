@@ -1,0 +1,388 @@
+"""What the service answers over HTTP, asked over real connections on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from prometheus_client.parser import text_string_to_metric_families
+
+from rotator.cli.serving import answering
+from rotator.errors import ConfigError, UnavailableError
+from rotator.model import Secret
+from rotator.service.gauges import Metrics
+from rotator.service.health import Pulse, unready
+from rotator.service.probes import routes
+from rotator.service.reload import Source
+from rotator.service.server import Server
+from rotator.service.service import Service
+from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
+from rotator.service.web import Environ, Gate, Route, Site
+from rotator.settings import ListenSettings, ServiceSettings
+from tests.cli.lab import Lab
+from tests.service.process import serving
+from tests.service.world import Street
+
+HOUR = timedelta(hours=1)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LOOPBACK = ListenSettings(port=0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+def ask(url: str, path: str, method: str = "GET", context: ssl.SSLContext | None = None, **headers: str) -> Found:
+    """Ask once, on a connection of its own."""
+    scheme, _, place = url.partition("://")
+    made: http.client.HTTPConnection
+    if scheme == "https":
+        made = http.client.HTTPSConnection(place, timeout=20, context=context)
+    else:
+        made = http.client.HTTPConnection(place, timeout=20)
+    try:
+        made.request(method, path, headers=headers)
+        answer = made.getresponse()
+        return Found(answer.status, answer.read().decode(), {key.lower(): it for key, it in answer.getheaders()})
+    finally:
+        made.close()
+
+
+@dataclass
+class House:
+    """A service whose clock is turned, and servers in front of it."""
+
+    street: Street
+    service: Service
+    metrics: Metrics
+    pulse: Pulse
+    closing: ExitStack
+    servers: list[Server]
+    bugs: list[Exception] = field(default_factory=list)
+
+    def open(self, listen: ListenSettings = LOOPBACK, gate: Gate | None = None, **more: Route) -> str:
+        """Answer somewhere; return where."""
+        clock = self.street.clock
+        pages = routes(lambda: self.service.board.standing, self.pulse, self.metrics.registry, clock.now)
+        extra = {f"/{name}": route for name, route in more.items()}
+        server = Server(listen, Site({**pages, **extra}, gate, self.bugs.append))
+        server.start()
+        self.servers.append(server)
+        return server.url
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    """Collect servers, and close all at once: each takes half a second."""
+    made: list[Server] = []
+    yield made
+    with ThreadPoolExecutor(len(made) or 1) as pool:
+        list(pool.map(Server.close, made))
+
+
+@pytest.fixture
+def house(tmp_path: Path, servers: list[Server]) -> Iterator[House]:
+    """Return a service with one credential that has not looked at anything yet."""
+    street = Street(tmp_path, service_settings=ServiceSettings(look=HOUR))
+    street.add("ci")
+    metrics = Metrics(street.clock.now)
+    street.listeners.append(metrics.hear)
+    service = street.serve()
+    metrics.watch(service.board)
+    with ExitStack() as closing:
+        yield House(street, service, metrics, Pulse(street.clock), closing, servers)
+
+
+def test_it_is_healthy_as_long_as_the_loop_comes_round(house: House) -> None:
+    """One that hangs is told, so that somebody starts it again."""
+    url = house.open()
+    assert ask(url, "/healthz").status == 200
+    house.street.clock.sleep(31)
+    found = ask(url, "/healthz")
+    assert (found.status, json.loads(found.body)) == (503, {"ok": False, "reasons": ["scheduler-hangs"]})
+    house.pulse.beat()
+    assert json.loads(ask(url, "/healthz").body) == {"ok": True, "reasons": []}
+
+
+def test_it_is_ready_once_it_has_looked_and_while_it_goes_on_looking(house: House) -> None:
+    """A look that is three intervals late says that it does not."""
+    url = house.open()
+    assert json.loads(ask(url, "/readyz").body)["reasons"] == ["not-looked-yet"]
+    house.street.go_on(house.service, 2 * HOUR)
+    assert ask(url, "/readyz").status == 200
+    house.street.clock.sleep(2 * 3600)
+    assert ask(url, "/readyz").status == 200
+    house.street.clock.sleep(2 * 3600)
+    found = ask(url, "/readyz")
+    assert (found.status, json.loads(found.body)["reasons"]) == (503, ["look-overdue"])
+    house.service.stop()
+    assert json.loads(ask(url, "/readyz").body)["reasons"] == ["look-overdue", "stopping"]
+
+
+@pytest.mark.parametrize(
+    ("leadership", "reasons"),
+    [
+        (LeadershipStanding(), ["not-looked-yet"]),
+        (LeadershipStanding("kubernetes", leads=False, holder="other"), []),
+        (LeadershipStanding("kubernetes", leads=False), ["leader-unknown"]),
+        (LeadershipStanding("kubernetes", leads=False, holder="other", message="no answer"), ["leader-unknown"]),
+    ],
+)
+def test_who_stands_by_is_ready_when_it_knows_who_leads(leadership: LeadershipStanding, reasons: list[str]) -> None:
+    """It looks at nothing itself."""
+    standing = Standing(NOW, ConfigurationStanding("rotate.yaml", "", NOW), {}, {}, leadership)
+    standing = replace(standing, clusters={"one": ClusterStanding("one", ("one:8006",))})
+    assert unready(standing, NOW) == reasons
+
+
+def test_a_look_in_short_intervals_may_take_its_time() -> None:
+    """A round of a large cluster takes longer than the ten seconds that may be configured."""
+    seconds = timedelta(seconds=1)
+    cluster = ClusterStanding("one", (), is_reachable=True, seen=NOW, next_look=NOW + 10 * seconds)
+    standing = Standing(NOW, ConfigurationStanding("rotate.yaml", "", NOW), {}, {"one": cluster})
+    assert unready(standing, NOW + 100 * seconds) == []
+    assert unready(standing, NOW + 130 * seconds) == ["look-overdue"]
+    under_way = replace(standing, clusters={"one": replace(cluster, next_look=NOW)})
+    assert unready(under_way, NOW + 130 * seconds) == []
+
+
+def test_prometheus_can_read_the_metrics(house: House) -> None:
+    """In the format that it asks for."""
+    house.street.go_on(house.service, HOUR)
+    url = house.open()
+    found = ask(url, "/metrics")
+    assert found.headers["content-type"].startswith("text/plain; version=")
+    names = {family.name for family in text_string_to_metric_families(found.body)}
+    assert {"rotate_credential_state", "rotate_steps", "rotate_build_info"} <= names
+    newer = ask(url, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert newer.headers["content-type"].startswith("application/openmetrics-text")
+    assert newer.body.endswith("# EOF\n")
+
+
+def test_other_paths_and_methods_are_refused_and_every_answer_is_locked_down(house: House) -> None:
+    """No version is told, nothing is kept, framed or guessed."""
+    url = house.open()
+    assert ask(url, "/").status == 404
+    assert ask(url, "/metrics/").status == 404
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        found = ask(url, "/healthz", method)
+        assert (found.status, found.headers["allow"]) == (405, "GET, HEAD")
+    head = ask(url, "/healthz", "HEAD")
+    assert (head.status, head.body) == (200, "")
+    for path in ("/", "/healthz", "/metrics"):
+        headers = ask(url, path).headers
+        assert headers["server"] == "rotate"
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_request_that_is_too_large_is_refused(house: House) -> None:
+    """Before anything is made of it."""
+    url = house.open()
+    assert ask(url, "/healthz", Cookie="x" * 20_000).status in {400, 413, 431}
+    assert ask(url, "/healthz", Cookie="x" * 10_000).status == 200
+
+
+def test_a_page_with_a_bug_ends_nothing_and_tells_the_asker_nothing(house: House) -> None:
+    """It is told where bugs are told."""
+
+    def broken(_environ: Environ) -> Any:  # noqa: ANN401 - it returns nothing
+        raise KeyError("inner")
+
+    url = house.open(broken=Route(broken))
+    found = ask(url, "/broken")
+    assert (found.status, found.body) == (500, "internal server error\n")
+    assert [type(it) for it in house.bugs] == [KeyError]
+    assert ask(url, "/healthz").status == 200
+
+
+def test_metrics_need_the_token_and_probes_do_not(house: House, canary: str) -> None:
+    """Nothing but the very token, as a bearer's, is let in."""
+    url = house.open(gate=Gate(lambda: Secret(canary), house.street.clock))
+    for shown in ("", canary, f"Basic {canary}", "Bearer", f"Bearer {canary[:-1]}", f"Bearer {canary}x", "Bearer \xff"):
+        found = ask(url, "/metrics", Authorization=shown)
+        assert found.status == 401
+        assert found.headers["www-authenticate"].startswith("Bearer")
+        assert "rotate_" not in found.body
+    for scheme in ("Bearer", "bearer"):
+        assert ask(url, "/metrics", Authorization=f"{scheme} {canary}").status == 200
+    assert ask(url, "/metrics").status == 401
+    assert (ask(url, "/healthz").status, ask(url, "/readyz").status) == (200, 503)
+
+
+def test_a_token_that_was_changed_holds_after_a_minute(house: House) -> None:
+    """It is asked for once a minute, however often somebody tries; what was known holds while it cannot be read."""
+    clock, calls = house.street.clock, list[str]()
+    answers: list[Secret | None] = [Secret("first"), Secret("second"), None]
+
+    def read() -> Secret:
+        calls.append("read")
+        if (answer := answers.pop(0)) is None:
+            raise UnavailableError("not now")
+        return answer
+
+    gate = Gate(read, clock)
+    assert gate.admits("Bearer first")
+    assert not gate.admits("Bearer second")
+    clock.sleep(61)
+    assert gate.admits("Bearer second")
+    assert not gate.admits("Bearer first")
+    clock.sleep(61)
+    assert gate.admits("Bearer second")
+    assert len(calls) == 3
+
+
+def test_nobody_comes_in_while_the_token_was_never_read(house: House) -> None:
+    """Also not with an empty one."""
+
+    def read() -> Secret:
+        raise UnavailableError("not now")
+
+    gate = Gate(read, house.street.clock)
+    assert not gate.admits("Bearer ")
+    assert not gate.admits("")
+
+
+@dataclass(frozen=True)
+class Papers:
+    """An authority, and the files of what it certified."""
+
+    authority: trustme.CA
+    cert: Path
+    key: Path
+
+    def renew(self) -> None:
+        """Certify anew."""
+        made = self.authority.issue_cert("127.0.0.1")
+        self.cert.write_bytes(b"".join(it.bytes() for it in made.cert_chain_pems))
+        made.private_key_pem.write_to_path(self.key)
+        self.key.chmod(0o600)
+
+    @property
+    def listen(self) -> ListenSettings:
+        """Where to answer with them."""
+        return ListenSettings(port=0, certificate=self.cert, key=self.key)
+
+    def trusting(self) -> ssl.SSLContext:
+        """Make what a client goes by that trusts the authority."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Papers:
+    """Return a certificate for loopback."""
+    made = Papers(trustme.CA(), tmp_path / "cert.pem", tmp_path / "key.pem")
+    made.renew()
+    return made
+
+
+def shown(url: str, context: ssl.SSLContext) -> bytes:
+    """Return the certificate that is shown."""
+    host, _, port = url.partition("://")[2].rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as wrapped,
+    ):
+        return wrapped.getpeercert(binary_form=True) or b""
+
+
+def test_over_tls_a_renewed_certificate_is_taken_up(house: House, papers: Papers) -> None:
+    """Also after one came that was of no use."""
+    url, context = house.open(papers.listen), papers.trusting()
+    assert url.startswith("https://")
+    assert ask(url, "/healthz", context=context).status == 200
+    first = shown(url, context)
+    papers.cert.write_bytes(b"half")
+    assert shown(url, context) == first
+    papers.renew()
+    assert shown(url, context) != first
+    assert ask(url, "/healthz", context=context).status == 200
+
+
+def test_clients_that_say_nothing_or_no_tls_hold_nobody_up(house: House, papers: Papers) -> None:
+    """The next one is answered at once."""
+    url, context = house.open(papers.listen), papers.trusting()
+    host, _, port = url.partition("://")[2].rpartition(":")
+    for words in (b"", b"", b"GET /healthz HTTP/1.1\r\n\r\n"):
+        made = socket.create_connection((host, int(port)), timeout=20)
+        house.closing.callback(made.close)
+        made.sendall(words)
+    assert ask(url, "/healthz", context=context).status == 200
+
+
+def test_an_address_that_is_taken_is_told(house: House) -> None:
+    """With where to say another."""
+    taken = int(house.open().rpartition(":")[2])
+    with pytest.raises(ConfigError, match=f"cannot listen at 127.0.0.1:{taken}") as caught:
+        house.open(ListenSettings(port=taken))
+    assert "service.listen" in caught.value.hint
+
+
+def test_a_key_that_is_another_ones_is_told(house: House, papers: Papers, tmp_path: Path) -> None:
+    """Before anything is served."""
+    other = Papers(trustme.CA(), tmp_path / "other.pem", tmp_path / "other.key")
+    other.renew()
+    with pytest.raises(ConfigError, match="cannot be used for TLS"):
+        house.open(replace(papers.listen, key=other.key))
+
+
+def test_serve_answers_where_it_is_told_to(lab: Lab, tmp_path: Path, canary: str) -> None:
+    """With the token of a file, which is in no output."""
+    token = tmp_path / "token"
+    token.write_text(canary, encoding="utf-8")
+    token.chmod(0o600)
+    lab.extra["service"] = {"listen": "127.0.0.1:0", "token": {"file": str(token)}}
+    lab.add("ci")
+    with serving(lab) as service:
+        service.until("answering at ")
+        url = service.until("\n")
+        service.until("mark       done")
+        assert ask(url, "/healthz").status == 200
+        assert ask(url, "/metrics").status == 401
+        found = ask(url, "/metrics", Authorization=f"Bearer {canary}").body
+        assert 'rotate_rotations_total{cluster="one",credential="ci",reason="first-issue"} 1.0' in found
+        assert lab.record("ci")["token_secret"] not in found
+        assert service.stopped() == 0
+
+
+def said(house: House, listen: ListenSettings | None, capsys: pytest.CaptureFixture[str]) -> str:
+    """Answer as a configuration says, and stop at once; return what was said of it."""
+    house.street.service_settings = ServiceSettings(listen=listen)
+    source = Source(house.street.path, house.street.load)
+    with answering(source, {}, house.street.clock, house.bugs.append):
+        return capsys.readouterr().err
+
+
+def test_an_address_that_is_taken_ends_the_service_only_if_it_was_asked_for(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two services on one machine are no error: the second one answers nowhere, and says so."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = ListenSettings(port=other.getsockname()[1])
+        assert "no /metrics and no /healthz: cannot listen at 127.0.0.1" in said(house, taken, capsys)
+        with pytest.raises(ConfigError, match="cannot listen at"):
+            said(house, replace(taken, is_configured=True), capsys)
+
+
+def test_it_answers_nowhere_if_it_is_told_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says nothing of it."""
+    assert said(house, None, capsys) == ""
