@@ -1,4 +1,4 @@
-"""``python -m tests.explore crash``: die at every call, at every two, and at every three in a row."""
+"""``python -m tests.explore crash``: die at every call, at every two in a row, and, when asked for, at every three."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Task(NamedTuple):
     type=click.Choice([how.value for how in How]),
     help="Let only this happen at a call.",
 )
-@click.option("--depth", default=3, show_default=True, help="So many runs in a row to which something happens.")
+@click.option(
+    "--depth", default=2, show_default=True, help="So many runs in a row to which something happens; 3 takes hours."
+)
 @click.option("--first", metavar="CALL", help="Let the first run die after the call that begins like this: 'POST'.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--replay", metavar="HISTORY", help="Play one history: 'normal 5:before 12:after soon'.")
