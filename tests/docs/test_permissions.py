@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.docs.bench import Bench
+from tests.docs.pages import blocks, commands
 
 PAGE = "guides/permissions.md"
 NOW = ["rotate", "now", "guests"]
@@ -14,8 +15,14 @@ GRANTS = "grants: [{path: /vms, role: PVEAuditor}]"
 
 @pytest.fixture
 def reader(bench: Bench) -> Bench:
-    """Follow the page to its end: a token with grants of its own is published, and the operator may grant."""
-    assert bench.follow(PAGE) == []
+    """Do what the page does at PVE and in the configuration, and publish a token with grants of its own."""
+    for block in blocks(PAGE):
+        if block.language == "yaml":
+            bench.configure(block.text)
+        for command in commands(block) if block.language == "console" else ():
+            if command.is_root:
+                bench.type(command)
+    assert bench.run(NOW)[1] == 0
     return bench
 
 
