@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import click
 
 from rotator.cli import invocation, running, sharding
 from rotator.cli.invocation import Command, Invocation
+from rotator.cli.measuring import Measuring, Targets, measured
 from rotator.cli.output import Report
 from rotator.cli.planning import plan_of
 from rotator.cli.stopping import stopping
 from rotator.cli.waiting import wait as stay
 from rotator.durations import EXAMPLES, parse_duration
+from rotator.errors import ExitCode
 from rotator.faults import InvalidValueError
 from rotator.fleet import unpaused
 from rotator.model import Credential, Request
@@ -40,6 +43,7 @@ dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; print wh
 @dry_run
 @invocation.parallel()
 @invocation.login()
+@measured()
 @click.option("--yes", is_flag=True, help="Needed for --all --compromised.")
 @click.pass_obj
 def now(
@@ -52,6 +56,8 @@ def now(
     wait: bool,
     dry_run: bool,
     parallel: int,
+    metrics_file: Path | None,
+    push_gateway: str | None,
     yes: bool,
 ) -> Report:
     """Rotate credentials now, due or not.
@@ -67,9 +73,10 @@ def now(
     refuse(lonely, "--all --compromised ends every old token at once; say --yes if that is meant")
     credentials = unpaused(asked.chosen(())) if everything else asked.chosen(names)
     request = Request(forced=True, compromised=compromised, overlap=overlap)
+    measuring = measuring_of(asked, Targets(metrics_file, push_gateway), names=names, dry_run=dry_run)
     if dry_run:
         return foresee(asked, credentials, request, parallel)
-    return run(asked, credentials, request, parallel, wait=wait)
+    return run(asked, credentials, request, parallel, measuring, wait=wait)
 
 
 @click.command(cls=Command)
@@ -78,8 +85,18 @@ def now(
 @sharding.shard()
 @invocation.parallel()
 @invocation.login()
+@measured()
 @click.pass_obj
-def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, shard: Shard, parallel: int) -> Report:
+def due(
+    asked: Invocation,
+    *,
+    names: Sequence[str],
+    dry_run: bool,
+    shard: Shard,
+    parallel: int,
+    metrics_file: Path | None,
+    push_gateway: str | None,
+) -> Report:
     """Rotate what is due, and finish what is unfinished.
 
     Without a NAME, all credentials that are not paused. Run it as often as you like: it does what is to do and
@@ -89,9 +106,20 @@ def due(asked: Invocation, *, names: Sequence[str], dry_run: bool, shard: Shard,
     """
     refuse(bool(names) and shard != ALL, "either names or a shard, not both")
     credentials = asked.chosen(names) if names else shard.of(unpaused(asked.chosen(())))
+    measuring = measuring_of(asked, Targets(metrics_file, push_gateway), names=names, dry_run=dry_run, shard=shard)
     if dry_run:
         return foresee(asked, credentials, Request(), parallel)
-    return run(asked, credentials, Request(), parallel)
+    return run(asked, credentials, Request(), parallel, measuring)
+
+
+def measuring_of(
+    asked: Invocation, targets: Targets, *, names: Sequence[str], dry_run: bool, shard: Shard = ALL
+) -> Measuring:
+    """Measure a run, of all credentials, if that is wanted. Raises: ``UsageError``, ``ConfigError``."""
+    refuse(bool(targets and names), "metrics tell of all credentials: give no names with them")
+    refuse(bool(targets and dry_run), "--dry-run does nothing: there is nothing to measure")
+    credentials = shard.of(asked.chosen(())) if targets else ()
+    return Measuring(targets, lambda: asked.settings, credentials, shard=shard, clock=asked.clock)
 
 
 def require_names(names: Sequence[str], *, everything: bool) -> None:
@@ -113,12 +141,23 @@ def foresee(asked: Invocation, credentials: Sequence[Credential], request: Reque
 
 
 def run(
-    asked: Invocation, credentials: Sequence[Credential], request: Request, parallel: int, *, wait: bool = False
+    asked: Invocation,
+    credentials: Sequence[Credential],
+    request: Request,
+    parallel: int,
+    measuring: Measuring,
+    *,
+    wait: bool = False,
 ) -> Report:
-    """Rotate, and stay for the overlap if asked to."""
-    with stopping() as stop, asked.fleet(parallel=parallel) as fleet:
+    """Rotate, and stay for the overlap if asked to; leave metrics behind, unless the run was ended early."""
+    with stopping() as stop, asked.fleet(*measuring.listeners, parallel=parallel) as fleet:
         runner = running.Runner(fleet, stop, asked.verbose)
         results = runner.rotate(credentials, request)
         if wait:
             results = stay(runner, credentials, results)
-    return running.report(results, stop)
+        if not stop.signal:
+            measuring.look(fleet, results)
+    report = running.report(results, stop)
+    if not stop.signal:
+        measuring.tell(ExitCode(report.exit_code))
+    return report

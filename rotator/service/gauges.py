@@ -11,11 +11,12 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 import rotator
+from rotator.events import Event
 from rotator.service import metrics
 from rotator.service.board import Board
 from rotator.service.metrics import Metric
 from rotator.service.standing import ClusterStanding, CredentialStanding, Role, Standing, State
-from rotator.service.tally import Tally
+from rotator.service.tally import Stores, Tally
 
 Sample = tuple[Metric, tuple[str, ...], float]
 
@@ -47,8 +48,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._now = now
         self._board: Board | None = None
-        self._tally = Tally(self.registry, self._destinations)
-        self.hear = self._tally.hear
+        self._tally = Tally(self.registry)
+        self._stores = Stores(self.registry, self._destinations)
+
+    def hear(self, event: Event) -> None:
+        """Count an event; a listener."""
+        self._tally.hear(event)
+        self._stores.hear(event)
 
     def watch(self, board: Board) -> None:
         """Tell from now on what stands there."""

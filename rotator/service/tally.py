@@ -21,22 +21,16 @@ TOLD = frozenset({Step.DECIDE, Step.OBSERVE})
 
 
 class Tally:
-    """Counts into a registry. ``hear`` is a listener, ``see`` a watcher of the board; both may be called by any thread.
+    """Counts into a registry. ``hear`` is a listener, ``see`` a watcher of the board; any thread may call both."""
 
-    Whether a store does what it should is taken from what was done there last; a decision says that the primary was
-    read, or that it could not be.
-    """
-
-    def __init__(self, registry: CollectorRegistry, destinations: Destinations) -> None:
-        self._destinations = destinations
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._rotations = _counter(metrics.ROTATIONS, registry)
         self._runs = _counter(metrics.RUNS, registry)
         self._decisions = _counter(metrics.DECISIONS, registry)
         self._steps = _counter(metrics.STEPS, registry)
         self._failures = _counter(metrics.STEP_FAILURES, registry)
         self._orphans = _counter(metrics.ORPHANS, registry)
-        backend, duration = metrics.BACKEND, metrics.DURATION
-        self._backend = Gauge(backend.name, backend.help, backend.labels, registry=registry)
+        duration = metrics.DURATION
         self._duration = Histogram(
             duration.name, duration.help, duration.labels, buckets=metrics.BUCKETS, registry=registry
         )
@@ -47,7 +41,7 @@ class Tally:
             return
         self._steps.labels(event.cluster, event.step, event.outcome).inc()
         if event.step is Step.DECIDE:
-            self._count_decision(event)
+            self._decisions.labels(event.cluster, event.reason).inc()
             return
         if event.outcome in FAILED:
             self._failures.labels(event.cluster, event.step, event.reason).inc()
@@ -63,13 +57,6 @@ class Tally:
                 outcome = result.exit_code.name.lower().replace("_", "-")
                 self._runs.labels(after.cluster, outcome, result.reason).inc()
 
-    def _count_decision(self, event: Event) -> None:
-        self._decisions.labels(event.cluster, event.reason).inc()
-        primary = self._destinations(event.credential)[:1]
-        if event.reason != Reason.PAUSED:
-            for _, backend in primary:
-                self._backend.labels(backend).set(event.reason != Reason.RECORD_UNREADABLE)
-
     def _count_step(self, event: Event) -> None:
         self._duration.labels(event.step).observe(event.duration.total_seconds())
         is_done = event.outcome is Outcome.DONE
@@ -77,9 +64,28 @@ class Tally:
             self._rotations.labels(event.credential, event.cluster, event.reason).inc()
         if is_done and event.step is Step.REVOKE and event.reason == Reason.ORPHAN:
             self._orphans.labels(event.cluster).inc()
-        for label, backend in self._destinations(event.credential):
-            if label == event.destination:
-                self._backend.labels(backend).set(is_done)
+
+
+class Stores:
+    """Notes whether each store did what it should when something was done there last; a listener.
+
+    A decision says that the primary was read, or that it could not be.
+    """
+
+    def __init__(self, registry: CollectorRegistry, destinations: Destinations) -> None:
+        backend = metrics.BACKEND
+        self._destinations = destinations
+        self._backend = Gauge(backend.name, backend.help, backend.labels, registry=registry)
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event that tells of a store."""
+        places = self._destinations(event.credential)
+        if event.step is Step.DECIDE and event.reason != Reason.PAUSED:
+            for _, backend in places[:1]:
+                self._backend.labels(backend).set(event.reason != Reason.RECORD_UNREADABLE)
+        elif event.outcome is Outcome.DONE or event.outcome in FAILED:
+            for backend in {backend for label, backend in places if label == event.destination}:
+                self._backend.labels(backend).set(event.outcome is Outcome.DONE)
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
