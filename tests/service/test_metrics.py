@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.errors import RefusedError
+from rotator.errors import RefusedError, UnavailableError
 from rotator.events import Event, Outcome, Step
-from rotator.model import Request, Version
+from rotator.model import Request, Stored, Version
 from rotator.service.board import Change
 from rotator.service.gauges import Metrics
 from rotator.service.metrics import METRICS, Kind, Metric
@@ -66,6 +66,18 @@ class Full(Shop):
         if self.is_full:
             raise RefusedError("memory is full")
         return super().write(location, fields, expected=expected)
+
+
+class Closed(Shop):
+    """A store that can be closed to readers."""
+
+    is_closed = False
+
+    def read(self, location: Any) -> Stored | None:  # noqa: ANN401 - as in the protocol
+        """Look, unless it is closed."""
+        if self.is_closed:
+            raise UnavailableError("memory is closed")
+        return super().read(location)
 
 
 def measured(street: Street) -> tuple[Service, Metrics]:
@@ -246,6 +258,21 @@ def test_an_orphan_is_told_and_counted_when_it_is_revoked(tmp_path: Path) -> Non
     assert told.one("rotate_credential_failures", **one) == 0
     assert told.one("rotate_backend_reachable", backend="memory") == 1
     assert told.one("rotate_unpublished_tokens", **one) == 0
+
+
+def test_a_store_that_cannot_be_read_is_told_until_it_can(tmp_path: Path) -> None:
+    """No step is tried there: that it is so comes from what was decided."""
+    street = Street(tmp_path)
+    shop = street.shop = Closed(street.clock)
+    street.add("ci")
+    service, metrics = measured(street)
+    assert scraped(metrics).one("rotate_backend_reachable", backend="memory") is None
+    for is_closed in (True, False):
+        shop.is_closed = is_closed
+        street.go_on(service, HOUR)
+        assert scraped(metrics).one("rotate_backend_reachable", backend="memory") == (not is_closed)
+    decisions = scraped(metrics).by("rotate_decisions_total", "reason")
+    assert decisions["record-unreadable",] > 0
 
 
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:
