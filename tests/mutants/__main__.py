@@ -47,6 +47,7 @@ GROUPS = {
             "tests/unit/test_words.py",
         ),
     ),
+    "rotate": Group(("rotate",), ("tests/explore/test_rotate.py", "tests/explore/test_rotate_fails.py")),
 }
 SETTINGS = """
 [tool.mutmut]
