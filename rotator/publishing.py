@@ -74,18 +74,21 @@ def is_settled_as_ours(act: Act, token: Token, error: ConflictError, *, unanswer
 def confirm(act: Act) -> None:
     """Read the primary back and log in with exactly what was read.
 
+    Another token that works, whoever's it is, was put there by somebody who came after us. Nothing is put back over
+    it, and ours is marked as published, because somebody may have read it.
+
     Raises: ``UnavailableError`` when the store or PVE does not answer (what is published was verified, so it stays);
     ``LostError`` when somebody has published after us; ``LockedOutError`` when consumers read what does not work.
     """
     primary = act.credential.primary
     with act.narrator.step(Step.CONFIRM, token=act.current.id, destination=primary.label):
         held = read_back(act, primary, is_written=act.is_published)
-        expected = held.token == act.current or act.view.is_pinned
-        accepted = is_taken(act, held.token) if held.token and expected else False
-        if accepted and held.token != act.current:
-            raise LostError(f"{primary.label} holds another secret, which works")
-        if not accepted:
+        if not (held.token and is_taken(act, held.token)):
             put_back(act, held)
+        elif held.token != act.current:
+            mark_taken_back(act)
+            what = "another secret" if held.token.id == act.current.id else str(held.token.id)
+            raise LostError(f"{primary.label} holds {what}, which works")
     if act.credential.is_operator:
         act.ports.pve.switch(act.current)
 

@@ -15,7 +15,7 @@ from typing import TypeVar, assert_never
 
 from rotator import ending, issuing, proving, publishing, steps
 from rotator.act import Act, LostError, Ports
-from rotator.errors import ExitCode, LockedOutError, RotatorError, UnreachableError
+from rotator.errors import ExitCode, LockedOutError, RefusedError, RotatorError, UnreachableError
 from rotator.events import Outcome, Step
 from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
 from rotator.model import Credential, Observation, Request, Unread, UserState
@@ -224,9 +224,9 @@ def carry_out(act: Act) -> None:
         act.abandon()
         raise
     except Exception as error:
-        is_unwritten = act.new is None or act.is_ours_alone
+        looks_again = may_be_overtaken(act, error)
         act.abandon()
-        if is_unwritten and act.leaves_dead and isinstance(error, RotatorError):  # unless somebody else was faster
+        if looks_again:
             publishing.require_unchanged(act, act.seen.primary)
         if act.is_half_regenerated and isinstance(error, RotatorError):
             message = f"{act.credential.userid}!{act.credential.base} has a new secret that is not stored: {error}"
@@ -234,6 +234,13 @@ def carry_out(act: Act) -> None:
             grave.step = error.step
             raise grave from error
         raise
+
+
+def may_be_overtaken(act: Act, error: Exception) -> bool:
+    """Whether it may have failed because somebody else was faster: has ended our new token, or replaced a dead one."""
+    if act.new and not act.is_ours_alone:
+        return False
+    return isinstance(error, RotatorError) and (act.leaves_dead or bool(act.new and isinstance(error, RefusedError)))
 
 
 def do_all(act: Act) -> None:
