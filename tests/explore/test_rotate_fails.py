@@ -105,6 +105,15 @@ def test_a_failure_is_told_though_somebody_was_faster_where_the_old_token_lives(
     assert (result.exit_code, result.reason, result.step) == (ExitCode.FAILED, "due", "grant")
 
 
+def test_whose_new_token_somebody_faster_has_ended_has_lost(w: World, calls: Calls) -> None:
+    """Its consumers read the other one; a refusal of what is gone is no failure."""
+    ci = w.due()
+    calls.before("PUT /access/acl", lambda: w.run(ci, forced=True, compromised=True), times=1)
+    result = w.run(ci, guard=calls)
+    assert (result.exit_code, result.reason, result.done) == (0, "up-to-date", ())
+    assert len(w.user(ci).tokens) == 1
+
+
 def test_a_failure_after_publishing_a_dead_ones_successor_is_not_looked_at_again(w: World, calls: Calls) -> None:
     """It was written: whatever the record holds then is told as it is."""
     ci = w.settled()
