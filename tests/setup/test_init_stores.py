@@ -11,7 +11,9 @@ from rotator.cli.init_draft import new_draft
 from rotator.cli.init_questions import PLACES, Contact, Given, Questions
 from rotator.errors import ConfigError
 from rotator.model import Secret
+from rotator.testing.aws import SimulatedAws
 from rotator.testing.kubernetes import SimulatedKubernetes
+from tests.aws.lab import REGION, forget_aws, lab_at
 from tests.kubernetes_secret.lab import NAMESPACE, SimulatedLab
 from tests.setup.lab import Lab, Scripted
 from tests.vault.lab import VARIABLES, simulated
@@ -46,6 +48,16 @@ def test_in_kubernetes(new: Lab, tmp_path: Path) -> None:
         lab = SimulatedLab(cluster, tmp_path)
         set_up(new, "kubernetes", kubeconfig=str(lab.kubeconfig), namespace=NAMESPACE)
         assert {"token_id", "token_secret"} <= set(lab.secret("rotate-ci")["data"])
+
+
+def test_in_secrets_manager(new: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets of the names that are usual there, made by the set-up and by the first rotation."""
+    forget_aws(monkeypatch, tmp_path)
+    with SimulatedAws() as aws, lab_at(aws.url) as lab:
+        set_up(new, "aws", region=REGION, endpoint_url=aws.url)
+        record = json.loads(lab.client().get_secret_value(SecretId="rotate/operator")["SecretString"])
+        new.watch(record["token_secret"])
+        assert new.pve.accepts(record["token_id"], record["token_secret"])
 
 
 @pytest.mark.parametrize(
