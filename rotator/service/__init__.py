@@ -15,7 +15,7 @@
 Whoever shows or tells what happens needs three things, and none of the machinery:
 
 - ``rotator.events.Listener``: every step of every rotation, from several threads, as everywhere in the product. Give
-  yours to ``Service(listeners=...)``. It must be quick: it stands between two steps of a rotation.
+  yours to ``House(listeners=...)``. It must be quick: it stands between two steps of a rotation.
 - ``Board.standing``: how everything stands, as one frozen ``standing.Standing``. Reading it takes no lock; the object
   that was read never changes, the next one is another object. Nothing in it is secret. Times are aware, in UTC, by our
   own clock, unless they say that they are PVE's.
