@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-live consumers explore soak fuzz mutants check fix lock clean
+.PHONY: help demo test cover test-system test-live consumers explore soak fuzz mutants check fix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
@@ -23,6 +23,10 @@ test: $(VENV)/.installed ## all tests
 cover: $(VENV)/.installed ## all tests, with branch coverage (twice the time)
 	@echo "cover: pytest on every core, with branch coverage"
 	@$(BIN)/python -m pytest -q -n auto --cov
+
+test-system: $(VENV)/.installed $(VENV)/system/.installed ## the tests with real programs, which requirements/debian.txt names
+	@echo "test-system: the page in Chromium, the metrics in Prometheus, what is deployed"
+	@PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH" $(BIN)/python -m pytest -q -n 2 tests/system
 
 test-live: $(VENV)/.installed ## the tests of the stores against real servers that the environment names
 	@echo "test-live: the tests of the stores against real servers"
@@ -70,6 +74,7 @@ lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (new
 	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/consumers.txt --group consumers
 	@$(LOCK) --output-file requirements/mutants.txt --group mutants --constraint requirements/dev.txt
+	@$(LOCK) --output-file requirements/system.txt --group system --constraint requirements/dev.txt
 
 clean: ## remove everything that these targets made
 	@echo "clean: removing $(VENV), caches and builds"
@@ -107,4 +112,10 @@ $(VENV)/mutants/.installed: requirements/mutants.txt | $(VENV)/.installed
 	@echo "install: $(VENV)/mutants"
 	@rm -rf $(VENV)/mutants
 	@$(PIP) install --require-hashes --target $(VENV)/mutants --requirement $<
+	@touch $@
+
+$(VENV)/system/.installed: requirements/system.txt | $(VENV)/.installed
+	@echo "install: $(VENV)/system"
+	@rm -rf $(VENV)/system
+	@$(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes --target $(VENV)/system --requirement $<
 	@touch $@

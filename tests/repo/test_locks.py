@@ -16,7 +16,14 @@ RUNTIME = [Requirement(line) for line in pyproject()["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in pyproject()["dependency-groups"]["dev"]]
 CONSUMERS = [Requirement(line) for line in pyproject()["dependency-groups"]["consumers"]]
 MUTANTS = [Requirement(line) for line in pyproject()["dependency-groups"]["mutants"]]
-LOCKS = {"runtime": RUNTIME, "dev": RUNTIME + DEVELOPMENT, "consumers": CONSUMERS, "mutants": MUTANTS}
+SYSTEM = [Requirement(line) for line in pyproject()["dependency-groups"]["system"]]
+LOCKS = {
+    "runtime": RUNTIME,
+    "dev": RUNTIME + DEVELOPMENT,
+    "consumers": CONSUMERS,
+    "mutants": MUTANTS,
+    "system": SYSTEM,
+}
 
 
 def blocks(lock: str) -> dict[str, str]:
@@ -45,7 +52,7 @@ def test_each_dependency_is_pinned_where_the_project_wants_it(lock: str) -> None
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_project_pulls_in_nothing_that_it_does_not_name(lock: str) -> None:
     """Removing a dependency without ``make lock`` fails here."""
-    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev|:consumers|:mutants)?\)"
+    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev|:consumers|:mutants|:system)?\)"
     direct = {name for name, block in blocks(lock).items() if re.search(ours, block)}
     assert direct == {canonicalize_name(wanted.name) for wanted in LOCKS[lock]}
 
@@ -56,10 +63,11 @@ def test_the_product_is_tested_with_what_it_runs_with() -> None:
     assert {name: version(block) for name, block in blocks("runtime").items()}.items() <= dev.items()
 
 
-def test_mutants_are_tested_with_what_the_tests_use() -> None:
+@pytest.mark.parametrize("lock", ["mutants", "system"])
+def test_what_is_put_beside_the_tests_is_what_they_use(lock: str) -> None:
     """What both locks pin they pin alike, because the one is put beside the other."""
     dev = {name: version(block) for name, block in blocks("dev").items()}
-    both = {name: version(block) for name, block in blocks("mutants").items() if name in dev}
+    both = {name: version(block) for name, block in blocks(lock).items() if name in dev}
     assert both
     assert both.items() <= dev.items()
 

@@ -1,0 +1,1 @@
+"""Tests with real programs, which ``requirements/debian.txt`` names: ``make test-system``."""
