@@ -12,10 +12,12 @@ from threading import Event
 
 import click
 
+from rotator.testing.latency import ONE_NODE, THREE_NODES
 from rotator.testing.pve import SimulatedPve
 
 _ADMINISTRATOR = "admin@pve"
 _PORTS = 65536
+_LATENCIES = {"one-node": ONE_NODE, "three-nodes": THREE_NODES}
 _SECONDS = click.FloatRange(min=0)
 
 
@@ -56,8 +58,22 @@ def loopback_address(_context: click.Context, _parameter: click.Parameter, text:
 @click.option(
     "--lag", default=0.0, type=_SECONDS, show_default=True, help="Seconds until a node knows what another one did."
 )
+@click.option(
+    "--latency",
+    type=click.Choice(["none", *_LATENCIES]),
+    default="none",
+    show_default=True,
+    help="Take as long as a real PVE, of one node or of three.",
+)
 def sim(
-    *, listen: tuple[str, int], password_file: Path, ca_out: Path, refusal_delay: float, nodes: int, lag: float
+    *,
+    listen: tuple[str, int],
+    password_file: Path,
+    ca_out: Path,
+    refusal_delay: float,
+    nodes: int,
+    lag: float,
+    latency: str,
 ) -> None:
     """Run a simulated Proxmox VE until it is interrupted.
 
@@ -66,7 +82,7 @@ def sim(
     password = password_file.read_text(encoding="utf-8").partition("\n")[0]
     if not password:
         raise click.BadParameter("its first line is empty", param_hint="--password-file")
-    pve = SimulatedPve(nodes=nodes, refusal_delay=refusal_delay, lag=lag)
+    pve = SimulatedPve(nodes=nodes, refusal_delay=refusal_delay, lag=lag, latency=_LATENCIES.get(latency))
     pve.add_user(_ADMINISTRATOR, password=password)
     pve.grant("/", "Administrator", user=_ADMINISTRATOR)
     _write(ca_out, pve.ca_pem)

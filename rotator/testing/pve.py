@@ -39,6 +39,7 @@ from rotator.testing.exchange import (
     Request,
     Spoilt,
 )
+from rotator.testing.latency import Latency, Pacer
 from rotator.testing.names import is_acl_path, normalize_path, split_token
 from rotator.testing.refusal import RefusalError, died
 from rotator.testing.routes_acl import holder_exists, make_pool, make_role
@@ -77,8 +78,10 @@ class SimulatedPve:
 
     ``clock`` tells our time, ``clock_offset`` is how far PVE's is ahead of it (both in seconds). ``refusal_delay`` is
     how long a refused login waits (3.0 on a real PVE). ``lag`` is how long a change made on one node stays unknown to
-    the others (0 on a real PVE). Methods raise ``RefusalError`` for what PVE would refuse. All of it may be used from
-    any thread; ``intercept`` is called from the threads of the connections.
+    the others (0 on a real PVE). With a ``latency`` calls take the time that they take on a real PVE.
+
+    Methods raise ``RefusalError`` for what PVE would refuse. All of it may be used from any thread; ``intercept`` is
+    called from the threads of the connections.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class SimulatedPve:
         refusal_delay: float = 0.0,
         lag: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
+        latency: Latency | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock_offset = 0.0
         self.version = "9.2.11"
@@ -102,6 +107,7 @@ class SimulatedPve:
         self.cluster = Cluster(clock)
         self.cluster.lag = lag
         self.sleep = sleep
+        self.pacer = Pacer(latency, monotonic, sleep)
         self._clock = clock
         self._late: list[Callable[[], Reply]] = []
         self._lock = Lock()
@@ -272,8 +278,9 @@ class SimulatedPve:
         except PlainRefusalError as refusal:
             return refusal.reply
         fault = self.intercept(envelope.request) if self.intercept else None
-        reply = self._disturbed(envelope, fault)
         asked = envelope.request
+        with self.pacer.calling(asked.method, asked.path):
+            reply = self._disturbed(envelope, fault)
         call = Call(asked.node, asked.method, asked.path, asked.who, reply.status if reply else 0, asked.params)
         with self._lock:
             self.calls.append(call)
@@ -313,6 +320,7 @@ class SimulatedPve:
             now=node.now,
             refuse=self.refuse,
             keep_alive=lambda: self.keep_alive,
+            connecting=self.pacer.connecting,
         )
 
 
@@ -424,6 +432,7 @@ class SimulatedNode:
         """Change the state of the cluster; without quorum it fails, after 9.9 s where refusals take their time."""
         if not self.quorate and self._pve.refusal_delay:
             self._pve.sleep(_LOCK_TIMEOUT)
+        self._pve.pacer.change()
         self._pve.cluster.write(self.number, edit)
 
     def members(self) -> list[tuple[str, bool, bool]]:

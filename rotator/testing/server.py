@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from threading import Event, Lock, Thread, current_thread
 
@@ -56,6 +57,7 @@ class NodeServer:
         now: Callable[[], float],
         refuse: Callable[[], None],
         keep_alive: Callable[[], float],
+        connecting: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._handler = handler
         self._tls = tls
@@ -63,6 +65,7 @@ class NodeServer:
         self._now = now
         self._refuse = refuse
         self._keep_alive = keep_alive
+        self._connecting = connecting
         self._reserved: socket.socket | None = None
         self._listener: socket.socket | None = None
         self._acceptor: Thread | None = None
@@ -171,7 +174,8 @@ class NodeServer:
     def _answer_all(self, link: ssl.SSLSocket, front: Front) -> None:
         rest = b""
         if not self._closing.is_set():  # otherwise nobody would wake us any more
-            link.do_handshake()
+            with self._connecting():
+                link.do_handshake()
         for served in range(1, _REQUESTS_PER_CONNECTION + 1):
             is_over = self._closing.is_set() or self._front is not front
             found = None if is_over else read_message(lambda: link.recv(_CHUNK), rest)
