@@ -72,6 +72,8 @@ lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (new
 	@echo "lock: resolving the dependencies"
 	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
+	@$(LOCK) --output-file requirements/image.txt --all-extras --constraint requirements/dev.txt pyproject.toml
+	@$(LOCK) --output-file requirements/build.txt --group build --constraint requirements/dev.txt
 	@$(LOCK) --output-file requirements/consumers.txt --group consumers
 	@$(LOCK) --output-file requirements/mutants.txt --group mutants --constraint requirements/dev.txt
 	@$(LOCK) --output-file requirements/system.txt --group system --constraint requirements/dev.txt

@@ -14,12 +14,16 @@ from tests.repo.tree import pyproject, read
 NAME = canonicalize_name(pyproject()["project"]["name"])
 RUNTIME = [Requirement(line) for line in pyproject()["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in pyproject()["dependency-groups"]["dev"]]
+EXTRAS = [Requirement(line) for lines in pyproject()["project"]["optional-dependencies"].values() for line in lines]
+BUILD = [Requirement(line) for line in pyproject()["dependency-groups"]["build"]]
 CONSUMERS = [Requirement(line) for line in pyproject()["dependency-groups"]["consumers"]]
 MUTANTS = [Requirement(line) for line in pyproject()["dependency-groups"]["mutants"]]
 SYSTEM = [Requirement(line) for line in pyproject()["dependency-groups"]["system"]]
 LOCKS = {
     "runtime": RUNTIME,
     "dev": RUNTIME + DEVELOPMENT,
+    "image": RUNTIME + EXTRAS,
+    "build": BUILD,
     "consumers": CONSUMERS,
     "mutants": MUTANTS,
     "system": SYSTEM,
@@ -52,7 +56,7 @@ def test_each_dependency_is_pinned_where_the_project_wants_it(lock: str) -> None
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_project_pulls_in_nothing_that_it_does_not_name(lock: str) -> None:
     """Removing a dependency without ``make lock`` fails here."""
-    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::dev|:consumers|:mutants|:system)?\)"
+    ours = rf"#\s+(?:via )?{NAME} \(pyproject\.toml(?::\w+)?\)"
     direct = {name for name, block in blocks(lock).items() if re.search(ours, block)}
     assert direct == {canonicalize_name(wanted.name) for wanted in LOCKS[lock]}
 
@@ -63,9 +67,9 @@ def test_the_product_is_tested_with_what_it_runs_with() -> None:
     assert {name: version(block) for name, block in blocks("runtime").items()}.items() <= dev.items()
 
 
-@pytest.mark.parametrize("lock", ["mutants", "system"])
+@pytest.mark.parametrize("lock", ["build", "image", "mutants", "system"])
 def test_what_is_put_beside_the_tests_is_what_they_use(lock: str) -> None:
-    """What both locks pin they pin alike, because the one is put beside the other."""
+    """What both locks pin they pin alike: the one is put beside the other, or shipped after the tests of the other."""
     dev = {name: version(block) for name, block in blocks("dev").items()}
     both = {name: version(block) for name, block in blocks(lock).items() if name in dev}
     assert both
