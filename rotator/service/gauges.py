@@ -93,6 +93,8 @@ def of_cluster(cluster: ClusterStanding) -> Iterator[Sample]:
     labels = (cluster.name,)
     if cluster.is_reachable is not None:
         yield metrics.REACHABLE, labels, float(cluster.is_reachable)
+    if cluster.clock_offset is not None:
+        yield metrics.CLOCK, labels, cluster.clock_offset.total_seconds()
     yield from _times(labels, (metrics.ANSWERED, cluster.answered), (metrics.OPERATOR_EXPIRE, cluster.operator_expire))
 
 

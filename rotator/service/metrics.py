@@ -65,6 +65,11 @@ REACHABLE = Metric(
 ANSWERED = Metric(
     "rotate_cluster_last_answer_timestamp_seconds", "When the cluster answered last, and let us in.", ("cluster",)
 )
+CLOCK = Metric(
+    "rotate_cluster_clock_offset_seconds",
+    "How far the cluster's clock was ahead of ours when it answered last; below 0: behind.",
+    ("cluster",),
+)
 OPERATOR_EXPIRE = Metric(
     "rotate_operator_expire_timestamp_seconds",
     "When PVE ends the operator's own token, if it does and the configuration names that token.",
@@ -110,7 +115,7 @@ OF_CREDENTIALS = (
     *(ISSUED, AGE, EXPIRE, RETIRING, RETIRING_EXPIRE, UNPUBLISHED, INTERVAL),
     *(STATE, FAILURES, WELL, NEXT_RUN, NEXT_CHANGE, CREDENTIALS),
 )
-OF_CLUSTERS = (REACHABLE, ANSWERED, OPERATOR_EXPIRE, BACKEND)
+OF_CLUSTERS = (REACHABLE, ANSWERED, CLOCK, OPERATOR_EXPIRE, BACKEND)
 OF_THE_SERVICE = (STARTED, LEADER, CONFIG_VALID, CONFIG_LOADED, BUILD, RAN, EXIT_CODE)
 COUNTED = (ROTATIONS, RUNS, DECISIONS, STEPS, STEP_FAILURES, ORPHANS, DURATION)
 METRICS = (*OF_CREDENTIALS, *OF_CLUSTERS, *OF_THE_SERVICE, *COUNTED)

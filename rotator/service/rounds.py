@@ -131,11 +131,13 @@ class Round:
             before, entry=entry, after=after, result=result, moment=moment, rules=rules, tokens=tokens
         )
 
-    def write_up_answer(self, _pve: Pve, users: Mapping[str, UserState]) -> None:
-        """Write up that the cluster answered."""
+    def write_up_answer(self, pve: Pve, users: Mapping[str, UserState]) -> None:
+        """Write up that the cluster answered, and what its clock showed."""
         now = self.rounds.clock.now()
         expire = operator_end(self.generation.settings.clusters[self.cluster].operator, users)
         well = ClusterStanding("", (), is_reachable=True, seen=now, answered=now, operator_expire=expire)
+        with suppress(RotatorError):
+            well = replace(well, clock_offset=pve.now() - now)
         self.rounds.board.put_cluster(
             self.cluster, lambda it: replace(well, name=it.name, endpoints=it.endpoints, next_look=it.next_look)
         )

@@ -127,7 +127,8 @@ def seen(fleet: Fleet, settings: Settings, name: str, is_lost: bool) -> View:  #
     except RotatorError as error:
         return View(replace(unasked, is_reachable=not isinstance(error, UnavailableError)))
     expire = operator_end(settings.clusters[name].operator, users)
-    answered = replace(unasked, is_reachable=True, answered=fleet.clock.now(), operator_expire=expire)
+    ours = fleet.clock.now()
+    answered = replace(unasked, is_reachable=True, answered=ours, operator_expire=expire, clock_offset=now - ours)
     return View(answered, users, now)
 
 

@@ -138,6 +138,8 @@ class ClusterStanding:
     """When it answered last."""
     next_look: datetime | None = None
     operator_expire: datetime | None = None
+    clock_offset: timedelta | None = None
+    """How far its clock was ahead of ours when it answered last."""
     """The end of the operator's own token, by PVE's clock, where the configuration names that token."""
 
 

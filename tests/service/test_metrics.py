@@ -292,6 +292,19 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:
     assert states == Counter({("one", "failing"): 1})
 
 
+@pytest.mark.parametrize("ahead", [300, 0, -300])
+def test_a_cluster_whose_clock_differs_from_ours_is_told(tmp_path: Path, ahead: int) -> None:
+    """By how much, and in which direction; decisions are made on PVE's clock, what Prometheus reckons is not."""
+    street = Street(tmp_path)
+    street.add("ci")
+    service, metrics = measured(street)
+    assert scraped(metrics).one("rotate_cluster_clock_offset_seconds", cluster="one") is None
+    street.pves["one"].clock_offset = ahead
+    street.go_on(service, HOUR)
+    found = scraped(metrics).one("rotate_cluster_clock_offset_seconds", cluster="one")
+    assert found == pytest.approx(ahead, abs=1)
+
+
 def test_a_refused_configuration_is_told_until_it_is_mended(tmp_path: Path) -> None:
     """With the time of the one that is in force."""
     street = Street(tmp_path)

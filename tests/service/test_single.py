@@ -74,6 +74,7 @@ def test_due_leaves_a_file_that_tells_how_everything_stands(lab: Lab, tmp_path: 
     assert found["rotate_credential_last_success_timestamp_seconds", "one", "ci"] == pytest.approx(now, abs=30)
     assert found["rotate_credential_next_change_timestamp_seconds", "one", "ci"] > now
     assert found["rotate_cluster_reachable", "one"] == 1
+    assert found["rotate_cluster_clock_offset_seconds", "one"] == pytest.approx(0, abs=5)
     assert found["rotate_backend_reachable", "file"] == 1
     assert found["rotate_run_exit_code",] == 0
     assert found["rotate_run_timestamp_seconds",] == pytest.approx(now, abs=30)
