@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, cast
 
 from rotator import registry
@@ -22,10 +22,11 @@ from rotator.aws_rotation import CURRENT, LAST, PENDING, STEPS, Described, Rotat
 from rotator.backend import Backend
 from rotator.clock import Clock, SystemClock
 from rotator.errors import NotFoundError, RefusedError, RotatorError
-from rotator.events import Event
+from rotator.events import Event, Listener
 from rotator.model import Destination, Secret
 from rotator.proxmox import ProxmoxCluster, TlsTrust
 from rotator.rotate import draw_name
+from rotator.trigger import By, TriggeredBy
 from rotator.wiring import read_operator
 
 LOG = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def perform(
     try:
         settings = function_settings(environ, call.arn)
         with closing(configured(call.arn, environ)) as backend, closing(cluster(settings, backend, ours)) as pve:
-            advance(call, settings, environ, Ports(pve, {BACKEND: backend}, ours, tell, draw))
+            advance(call, settings, environ, Ports(pve, {BACKEND: backend}, ours, teller(call.step), draw))
     except RotatorError as error:
         hint = f"; hint: {error.hint}" if error.hint else ""
         raise RotationError(f"{call.step} of {call.arn}: {error}{hint}") from None
@@ -142,7 +143,12 @@ def is_current(call: Call, seen: Described) -> bool:
     return CURRENT in labels
 
 
-def tell(event: Event) -> None:
-    """Write what happened to the function's log, a line of JSON each."""
-    told = {key: str(value) for key, value in asdict(event).items() if value}
-    LOG.info(json.dumps(told))
+def teller(step: str) -> Listener:
+    """Make what writes what happens to the function's log, a line of JSON each; ``step`` is AWS's."""
+    trigger = TriggeredBy(By.LAMBDA, step)
+
+    def tell(event: Event) -> None:
+        whole = replace(event, trigger=trigger)
+        LOG.info(json.dumps({it.name: str(value) for it in fields(whole) if (value := getattr(whole, it.name))}))
+
+    return tell

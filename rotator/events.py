@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rotator.trigger import TriggeredBy
+
 
 class Step(StrEnum):
     """The steps of the protocol, and the looks that come before them."""
@@ -56,6 +58,10 @@ class Event:
     destination: str = ""
     rotation: str = ""
     duration: timedelta = timedelta()
+    trigger: TriggeredBy | None = None
+    """Who or what began the run, where its caller said so."""
+    pve_at: datetime | None = None
+    """The same moment as ``at``, by PVE's clock."""
 
 
 Listener = Callable[[Event], None]

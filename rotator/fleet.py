@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rotator.act import Ports, always
@@ -17,13 +18,14 @@ from rotator.backend import Backend
 from rotator.bugs import AGAIN, LIVE, named
 from rotator.clock import Clock
 from rotator.errors import BugError, ExitCode, RotatorError, UnavailableError, UnreachableError
-from rotator.events import Listener
+from rotator.events import Event, Listener
 from rotator.model import Credential, Observation, Request, UserState
 from rotator.observe import observe
 from rotator.plan import Plan, decide
 from rotator.policy import judge_at_a_glance
 from rotator.pve import Pve
 from rotator.rotate import CLUSTER_UNREACHABLE, INTERRUPTED, Result, Run, exit_code_of
+from rotator.trigger import TriggeredBy
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -56,6 +58,8 @@ class Fleet:
     """Told of each bug that ``rotate`` survives: it ends one credential's run. Without it a bug ends everything."""
     listed: Callable[[Pve, Mapping[str, UserState]], None] = unheeded
     """Shown what a cluster's one list call said."""
+    trigger: TriggeredBy | None = None
+    """Who or what began the work; every event bears it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,18 @@ class Lane:
         if self.lost:
             return failed(credential, self.lost[0])
         fleet = self.fleet
-        ports = Ports(self.pve, fleet.backends, fleet.clock, fleet.listen, fleet.draw, fleet.goes_on)
+        ports = Ports(self.pve, fleet.backends, fleet.clock, self.tell, fleet.draw, fleet.goes_on)
         result = Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
         if result.reason == CLUSTER_UNREACHABLE:
             self.lost.append(UnreachableError(result.message, hint=result.hint))
         return result
+
+    def tell(self, event: Event) -> None:
+        """Hand an event on with what its narrator does not know: who began the run, and PVE's time, asking nobody."""
+        now = None
+        with suppress(RotatorError):
+            now = self.pve.now()
+        self.fleet.listen(replace(event, trigger=self.fleet.trigger, pve_at=now))
 
 
 def survey(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Survey]:

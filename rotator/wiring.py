@@ -21,6 +21,7 @@ from rotator.pve import OperatorSource, Pve
 from rotator.references import SecretReference, resolve
 from rotator.rotate import draw_name
 from rotator.settings import ClusterSettings, RecordOperator, Settings, TicketOperator, TokenOperator
+from rotator.trigger import TriggeredBy
 
 if TYPE_CHECKING:
     from rotator.proxmox import TicketLogin
@@ -41,12 +42,13 @@ def open_fleet(
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
     login: LoginSource | None = None,
+    trigger: TriggeredBy | None = None,
 ) -> Iterator[Fleet]:
     """Make a fleet of the settings, contacting nobody, and let go of all connections at the end."""
     ours = clock or SystemClock()
     clusters = Clusters(settings, ours, environ, login)
     try:
-        yield Fleet(clusters.open, settings.backends, ours, listen, draw_name, parallel)
+        yield Fleet(clusters.open, settings.backends, ours, listen, draw_name, parallel, trigger=trigger)
     finally:
         clusters.close()
         for backend in settings.backends.values():

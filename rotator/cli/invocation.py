@@ -20,6 +20,7 @@ import click
 from rotator import config, registry
 from rotator.cli.login import Login
 from rotator.cli.output import INDENT, Report, write
+from rotator.cli.person import called
 from rotator.cli.progress import printable, progress
 from rotator.cli.shapes import Fault
 from rotator.cli.stopping import handling, leaving
@@ -85,7 +86,10 @@ class Invocation:
                 listener(event)
 
         ticket = self.login.ticket if self.login else None
-        with open_fleet(self.settings, listen, parallel=parallel, clock=self.clock, login=ticket) as fleet:
+        trigger = called(self.command, self.login.userid if self.login else "")
+        with open_fleet(
+            self.settings, listen, parallel=parallel, clock=self.clock, login=ticket, trigger=trigger
+        ) as fleet:
             self._enter(fleet)
             with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
                 everybody.append(show)

@@ -26,6 +26,7 @@ from rotator.service.sights import sights
 from rotator.service.standing import ClusterStanding, CredentialStanding, TokenSight
 from rotator.service.timetable import next_look
 from rotator.settings import Operator, ServiceSettings, TokenOperator
+from rotator.trigger import By, TriggeredBy
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Round:
     def work(self, lane: Lane, entry: Entry, request: Request) -> CredentialStanding | None:
         """Do what is to do for one credential; its standing is written up at once, or returned if it was quiet."""
         name, board = entry.credential.name, self.rounds.board
-        result = rotated(lane, entry.credential, request)
+        told = replace(lane, fleet=replace(lane.fleet, trigger=trigger_of(entry, self.rounds.axis.now())))
+        result = rotated(told, entry.credential, request)
         user, now = lane.users.get(entry.credential.userid), None
         with suppress(RotatorError):
             now = lane.pve.now()
@@ -156,6 +158,12 @@ class Round:
 def request_of(entry: Entry) -> Request:
     """Return what is asked of a credential."""
     return entry.wish.request if entry.wish else QUIETLY
+
+
+def trigger_of(entry: Entry, now: datetime) -> TriggeredBy:
+    """Say who or what woke it; only the page asks."""
+    why = entry.trigger(now)
+    return TriggeredBy(By.PAGE, why, entry.wish.who) if entry.wish else TriggeredBy(By.SCHEDULE, why)
 
 
 def operator_end(operator: Operator, users: Mapping[str, UserState]) -> datetime | None:
