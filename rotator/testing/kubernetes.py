@@ -7,9 +7,11 @@
         path = cluster.write_kubeconfig(tmp_path, token=cluster.issue_token("rotator"))
 
 Simulated: secrets, deployments, stateful sets, daemon sets, leases (get, list, create, put, patch in all three kinds,
-delete), namespaces, selfsubjectaccessreviews, discovery, ``/version``; resourceVersion, dryRun=All, immutable secrets,
-quotas, finalizers, admission webhooks, RBAC, bearer tokens that end; kubectl can use it. Not: protobuf, watches,
-selectors, apply patches, managedFields, client certificates, controllers (nothing rolls out, nothing collects garbage).
+delete), namespaces, roles and their bindings, more kinds of which nothing comes (CronJobs, NetworkPolicies ...),
+selfsubjectaccessreviews, discovery, ``/version``; resourceVersion, dryRun=All, immutable secrets, quotas, finalizers,
+admission webhooks, RBAC, bearer tokens that end; kubectl can use it. Not: protobuf but for making a Secret, watches
+(they end at once), selectors but for a name, apply patches on the server, OpenAPI, managedFields, client certificates,
+cluster roles, controllers (nothing rolls out, nothing collects garbage).
 Several faults of one object are told one at a time. Wording and habits after the
 API's documentation and sources, not measured.
 """
@@ -21,7 +23,7 @@ import json
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -43,7 +45,16 @@ from rotator.testing.kubernetes_exchange import (
     SilenceAfter,
     SilenceBefore,
 )
-from rotator.testing.kubernetes_kinds import DAEMONSETS, DEPLOYMENTS, LEASES, NAMESPACES, SECRETS, STATEFULSETS
+from rotator.testing.kubernetes_kinds import (
+    BINDINGS,
+    DAEMONSETS,
+    DEPLOYMENTS,
+    LEASES,
+    NAMESPACES,
+    ROLES,
+    SECRETS,
+    STATEFULSETS,
+)
 from rotator.testing.kubernetes_rules import EVERYTHING, Attempt, Binding, Rule, is_allowed
 from rotator.testing.kubernetes_server import ApiServer, Silence
 from rotator.testing.kubernetes_status import Json, Resource, StatusError, internal
@@ -103,6 +114,13 @@ class Login:
 
     user: str
     expires: float | None = None
+
+
+def _user(subject: Mapping[str, str], namespace: str) -> str:
+    """Return the name by which a subject of a binding logs in."""
+    if subject["kind"] == "ServiceAccount":
+        return f"system:serviceaccount:{subject.get('namespace', namespace)}:{subject['name']}"
+    return subject["name"]
 
 
 @dataclass
@@ -221,8 +239,16 @@ class SimulatedKubernetes:
         return login.user if login and (login.expires is None or self.clock() < login.expires) else None
 
     def is_allowed(self, attempt: Attempt) -> bool:
-        """Say whether RBAC allows it."""
-        return is_allowed(self.bindings, attempt)
+        """Say whether RBAC allows it: by what was bound here, or by a RoleBinding that is there."""
+        return is_allowed([*self.bindings, *self._bound()], attempt)
+
+    def _bound(self) -> Iterator[Binding]:
+        for binding in self.store.list(BINDINGS, ""):
+            namespace = binding["metadata"]["namespace"]
+            role = self.store.objects.get(Key(ROLES, namespace, binding["roleRef"]["name"]))
+            rules = tuple(Rule.parse(rule) for rule in role["rules"]) if role else ()
+            for subject in binding.get("subjects", ()):
+                yield Binding(_user(subject, namespace), rules, namespace)
 
     def write_kubeconfig(
         self, folder: Path, *, token: str, context: str = "lab", namespace: str = "", more: Sequence[Json] = ()

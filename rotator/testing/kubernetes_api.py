@@ -14,8 +14,10 @@ from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rotator.testing.kubernetes_exchange import Answer, Message, Request
-from rotator.testing.kubernetes_kinds import REVIEWS, STORED, discovery
+from rotator.testing.kubernetes_kinds import REVIEWS, SECRETS, STORED, discovery
 from rotator.testing.kubernetes_patches import applied
+from rotator.testing.kubernetes_protobuf import MEDIA as PROTOBUF
+from rotator.testing.kubernetes_protobuf import secret
 from rotator.testing.kubernetes_rules import Attempt
 from rotator.testing.kubernetes_status import (
     Json,
@@ -32,6 +34,9 @@ from rotator.testing.kubernetes_status import (
 from rotator.testing.kubernetes_store import Key, Store
 
 CREATED = 201
+_OPENAPI = "/openapi/v2"
+_OPENAPI_MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""An empty message is a document that describes no kind, so that kubectl leaves all validation to the server."""
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v1)"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
@@ -72,6 +77,8 @@ class Asked:
     def body(self) -> Json:
         """Read the body of a new object."""
         media = self.message.headers.get("content-type", "").partition(";")[0]
+        if media == PROTOBUF and self.resource == SECRETS:
+            return secret(self.message.body)
         if media not in {"", "application/json"}:
             raise unsupported_media(media, ["application/json"])
         value = self.json()
@@ -138,7 +145,10 @@ def _answered(message: Message, house: House) -> Answer:
     user = _caller(message, house)
     if user is None:
         raise unauthorized()
-    if (told := _told(urlsplit(message.target).path.rstrip("/"))) is not None:
+    path = urlsplit(message.target).path.rstrip("/")
+    if path == _OPENAPI:
+        return Answer(200, b"", {"Content-Type": _OPENAPI_MEDIA})
+    if (told := _told(path)) is not None:
         return Answer.of(told)
     ask = asked(message)
     if ask.resource == REVIEWS:
@@ -170,12 +180,24 @@ def _got(ask: Asked, store: Store) -> Answer:
 
 
 def _listed(ask: Asked, store: Store) -> Answer:
-    if "elector=" in ask.message.target:
-        raise bad_request("selectors are not simulated")
+    """List objects, all or one by its name; a watch ends at once, as each does sooner or later."""
+    query = parse_qs(urlsplit(ask.message.target).query)
+    name = _only(query)
+    if query.get("watch", ["false"])[0] in {"true", "1"}:
+        return Answer(200, b"", {"Content-Type": "application/json"})
     metadata = {"resourceVersion": store.revision}
-    items = store.list(ask.resource, ask.namespace)
+    items = [one for one in store.list(ask.resource, ask.namespace) if name in {"", one["metadata"]["name"]}]
     kind = f"{ask.resource.kind}List"
     return Answer.of({"kind": kind, "apiVersion": ask.resource.api_version, "metadata": metadata, "items": items})
+
+
+def _only(query: Mapping[str, list[str]]) -> str:
+    """Return the name that is asked for, empty for all."""
+    (field,) = query.get("fieldSelector", [""])
+    key, _, name = field.partition("=")
+    if "labelSelector" in query or key not in {"", "metadata.name"}:
+        raise bad_request("selectors are not simulated, but for metadata.name")
+    return name
 
 
 def _created(ask: Asked, store: Store) -> Answer:

@@ -19,7 +19,20 @@ REVIEWS = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", is_namespaced=False
 )
 
-STORED = (SECRETS, NAMESPACES, DEPLOYMENTS, STATEFULSETS, DAEMONSETS, LEASES)
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+KEPT = (
+    Resource("", "v1", "configmaps", "ConfigMap"),
+    Resource("", "v1", "serviceaccounts", "ServiceAccount"),
+    Resource("", "v1", "services", "Service"),
+    Resource("batch", "v1", "cronjobs", "CronJob"),
+    Resource("external-secrets.io", "v1", "externalsecrets", "ExternalSecret"),
+    Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+    Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+)
+"""What may be made, read and changed; nothing comes of it."""
+
+STORED = (SECRETS, NAMESPACES, DEPLOYMENTS, STATEFULSETS, DAEMONSETS, LEASES, ROLES, BINDINGS, *KEPT)
 """What is stored."""
 
 MAX_SECRET = 1024 * 1024
