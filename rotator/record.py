@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType, NoReturn, Self
 
+from rotator.secrecy import known
+
 Version = NewType("Version", str)
 """What a store says of one state of one record; opaque, never the same again for a later state."""
 
@@ -15,12 +17,16 @@ TOKEN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.\-_]+")
 
 
 class Secret:
-    """A secret value that does not show itself: not in ``repr``, ``str``, formatting, JSON or a pickle."""
+    """A secret value that does not show itself: not in ``repr``, ``str``, formatting, JSON or a pickle.
+
+    Its making is noted, by a hash, so that a log line that has it all the same is found out (``rotator.secrecy``).
+    """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
+        known.learn(value)
 
     def reveal(self) -> str:
         """Return the value; the only way to it, so that uses can be searched for."""

@@ -13,10 +13,10 @@ import click
 from rotator.cli import invocation
 from rotator.cli.invocation import Command, Invocation
 from rotator.cli.output import INDENT, Report, block
-from rotator.cli.progress import printable
 from rotator.cli.shapes import Ailment, Examined
 from rotator.errors import ConfigError
 from rotator.fleet import gravest
+from rotator.printing import printable
 
 if TYPE_CHECKING:
     from rotator.doctor.examine import Ward

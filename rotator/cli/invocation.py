@@ -21,7 +21,7 @@ from rotator import config, registry
 from rotator.cli.login import Login
 from rotator.cli.output import INDENT, Report, write
 from rotator.cli.person import called
-from rotator.cli.progress import printable, progress
+from rotator.cli.progress import progress
 from rotator.cli.shapes import Fault
 from rotator.cli.stopping import handling, leaving
 from rotator.clock import Clock
@@ -30,6 +30,7 @@ from rotator.events import Event, Listener
 from rotator.faults import InvalidConfigError, InvalidValueError, suggestion
 from rotator.fleet import Fleet
 from rotator.model import Credential
+from rotator.printing import printable
 from rotator.settings import Settings
 from rotator.wiring import PARALLEL, open_fleet
 

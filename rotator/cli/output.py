@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import click
 
-from rotator.cli.progress import printable
 from rotator.cli.shapes import Document, Fault, Shape
+from rotator.printing import printable
 
 INDENT = "    "
 NOTHING = "-"

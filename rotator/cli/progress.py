@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
 from threading import Lock
 from typing import TextIO, cast
 
-from rotator.durations import spell_duration
 from rotator.events import Event, Listener, Outcome
-
-MILLISECOND = timedelta(milliseconds=1)
+from rotator.printing import Sturdy, brief, printable
 
 
 @contextmanager
@@ -36,33 +33,6 @@ def progress(stream: TextIO, *, is_terminal: bool, verbose: bool = False) -> Ite
 
     with live(sturdy) as listener:
         yield listener
-
-
-class Sturdy:
-    """A stream that writes as much as it can, and does not fail: as much of ``TextIO`` as rich and we use."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @property
-    def encoding(self) -> str:
-        """The encoding of what is behind it."""
-        return self._stream.encoding or "utf-8"
-
-    def isatty(self) -> bool:
-        """Say whether it is a terminal."""
-        return self._stream.isatty()
-
-    def write(self, text: str) -> int:
-        """Write, with a question mark for what the encoding does not have."""
-        with suppress(OSError, ValueError):  # a ValueError is a closed file
-            self._stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush."""
-        with suppress(OSError, ValueError):
-            self._stream.flush()
 
 
 class Lines:
@@ -96,17 +66,3 @@ def told(event: Event) -> str:
     """Say what an event says; what was decided comes with its reason."""
     is_decision = not event.token and not event.destination and event.reason
     return f"{event.reason}: {event.message}" if is_decision else event.message
-
-
-def brief(duration: timedelta) -> str:
-    """Write how long a step took; nothing for what takes no time."""
-    if not duration:
-        return ""
-    if duration < timedelta(seconds=1):
-        return f"{duration // MILLISECOND} ms" if duration >= MILLISECOND else "<1 ms"
-    return f"{duration.total_seconds():.1f} s" if duration < timedelta(minutes=1) else spell_duration(duration)
-
-
-def printable(text: str) -> str:
-    """Return a text as one line, with nothing in it that a terminal would obey: some of it was written by others."""
-    return "".join(character if character.isprintable() else " " for character in text)

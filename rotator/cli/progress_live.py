@@ -13,8 +13,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from rotator.cli.progress import brief, printable, told
+from rotator.cli.progress import told
 from rotator.events import Event, Listener, Outcome, Step
+from rotator.printing import brief, printable
 
 WIDEST = 110
 """Columns; beyond it the eye loses the line."""

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rotator.cli.progress import brief, progress
+from rotator.cli.progress import progress
 from rotator.cli.progress_live import WORDS, Board
 from rotator.events import Event, Outcome, Step
+from rotator.printing import brief
 
 AT = datetime(2026, 5, 9, 20, 0, 1, tzinfo=UTC)
 MS = timedelta(milliseconds=13)
