@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,10 @@ LOGIN, PASSWORD_FILE = "login_user", "password_file"
 """Under which names click hands the options of a login over."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def unheard(_event: Event) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class Invocation:
         return found
 
     @contextmanager
-    def fleet(self, *listeners: Listener, parallel: int = PARALLEL) -> Iterator[Fleet]:
-        """Open what the work is done with, and show what happens on stderr meanwhile."""
+    def fleet(self, *listeners: Listener, parallel: int = PARALLEL, shows: bool = True) -> Iterator[Fleet]:
+        """Open what the work is done with, and show what happens on stderr meanwhile, unless a log does."""
         stream = sys.stderr
         is_terminal = stream.isatty() and not self.verbose
         everybody = list(listeners)
@@ -92,7 +96,8 @@ class Invocation:
             self.settings, listen, parallel=parallel, clock=self.clock, login=ticket, trigger=trigger
         ) as fleet:
             self._enter(fleet)
-            with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
+            shown = progress(stream, is_terminal=is_terminal, verbose=self.verbose) if shows else nullcontext(unheard)
+            with shown as show:
                 everybody.append(show)
                 yield fleet
 

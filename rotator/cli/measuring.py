@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from rotator import bugs
-from rotator.cli.running import say
+from rotator.cli.voice import warn
 from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError, ExitCode
 from rotator.events import Listener
@@ -120,9 +120,9 @@ class Measuring:
             work()
         except OSError as error:
             reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
-            say(f"rotate: the metrics were not {what}: {reason}")
+            warn(f"rotate: the metrics were not {what}: {reason}")
         except Exception as error:  # noqa: BLE001 - the rotations are done, whatever becomes of the metrics
-            say(f"rotate: the metrics were not {what}: {bugs.named(error)}")
+            warn(f"rotate: the metrics were not {what}: {bugs.named(error)}")
 
 
 def single(settings: Settings, credentials: Sequence[Credential]) -> Single:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import click
-
 from rotator import bugs, fleet
+from rotator.cli import voice
+from rotator.cli.logs import unheeded
 from rotator.cli.output import Report, block
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
@@ -25,11 +24,16 @@ class Runner:
     fleet: Fleet
     stop: Stop
     verbose: bool = False
+    ended: Callable[[Result], None] = unheeded
+    """Told of the end of each credential's run."""
 
     def rotate(self, credentials: Sequence[Credential], request: Request) -> list[Result]:
         """Do what is to do. A failure is a result, and so is a bug."""
         stoppable = replace(self.fleet, goes_on=lambda: not self.stop.signal, caught=self.tell)
-        return [self.advised(it) for it in fleet.rotate(stoppable, credentials, request)]
+        results = [self.advised(it) for it in fleet.rotate(stoppable, credentials, request)]
+        for result in results:
+            self.ended(result)
+        return results
 
     def tell(self, error: Exception) -> None:
         """Tell where a bug came up."""
@@ -42,9 +46,8 @@ class Runner:
 
 
 def say(text: str) -> None:
-    """Write to stderr; that nobody reads there is no reason to stop."""
-    with suppress(OSError):
-        click.echo(text, err=True)
+    """Say how things go."""
+    voice.say(text)
 
 
 def report(results: Sequence[Result], stop: Stop) -> Report:

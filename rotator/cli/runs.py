@@ -10,6 +10,7 @@ import click
 
 from rotator.cli import invocation, running, sharding
 from rotator.cli.invocation import Command, Invocation
+from rotator.cli.logs import Wish, logged, noted
 from rotator.cli.measuring import Measuring, Targets, measured
 from rotator.cli.output import Report
 from rotator.cli.planning import plan_of
@@ -44,6 +45,7 @@ dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; print wh
 @invocation.parallel()
 @invocation.login()
 @measured()
+@logged("progress")
 @click.option("--yes", is_flag=True, help="Needed for --all --compromised.")
 @click.pass_obj
 def now(
@@ -58,6 +60,8 @@ def now(
     parallel: int,
     metrics_file: Path | None,
     push_gateway: str | None,
+    log_format: str,
+    log_level: str,
     yes: bool,
 ) -> Report:
     """Rotate credentials now, due or not.
@@ -76,7 +80,7 @@ def now(
     measuring = measuring_of(asked, Targets(metrics_file, push_gateway), names=names, dry_run=dry_run)
     if dry_run:
         return foresee(asked, credentials, request, parallel)
-    return run(asked, credentials, request, parallel, measuring, wait=wait)
+    return run(asked, credentials, request, parallel, measuring, wish=Wish(log_format, log_level), wait=wait)
 
 
 @click.command(cls=Command)
@@ -86,6 +90,7 @@ def now(
 @invocation.parallel()
 @invocation.login()
 @measured()
+@logged("progress")
 @click.pass_obj
 def due(
     asked: Invocation,
@@ -96,6 +101,8 @@ def due(
     parallel: int,
     metrics_file: Path | None,
     push_gateway: str | None,
+    log_format: str,
+    log_level: str,
 ) -> Report:
     """Rotate what is due, and finish what is unfinished.
 
@@ -109,7 +116,7 @@ def due(
     measuring = measuring_of(asked, Targets(metrics_file, push_gateway), names=names, dry_run=dry_run, shard=shard)
     if dry_run:
         return foresee(asked, credentials, Request(), parallel)
-    return run(asked, credentials, Request(), parallel, measuring)
+    return run(asked, credentials, Request(), parallel, measuring, wish=Wish(log_format, log_level))
 
 
 def measuring_of(
@@ -147,17 +154,20 @@ def run(
     parallel: int,
     measuring: Measuring,
     *,
+    wish: Wish,
     wait: bool = False,
 ) -> Report:
     """Rotate, and stay for the overlap if asked to; leave metrics behind, unless the run was ended early."""
-    with stopping() as stop, asked.fleet(*measuring.listeners, parallel=parallel) as fleet:
-        runner = running.Runner(fleet, stop, asked.verbose)
-        results = runner.rotate(credentials, request)
-        if wait:
-            results = stay(runner, credentials, results)
+    with noted(wish, lambda: asked.settings, verbose=asked.verbose, clock=asked.clock) as notes:
+        listeners = (*measuring.listeners, *notes.listeners)
+        with stopping() as stop, asked.fleet(*listeners, parallel=parallel, shows=not notes.listeners) as fleet:
+            runner = running.Runner(fleet, stop, asked.verbose, notes.ended)
+            results = runner.rotate(credentials, request)
+            if wait:
+                results = stay(runner, credentials, results)
+            if not stop.signal:
+                measuring.look(fleet, results)
+        report = running.report(results, stop)
         if not stop.signal:
-            measuring.look(fleet, results)
-    report = running.report(results, stop)
-    if not stop.signal:
-        measuring.tell(ExitCode(report.exit_code))
+            measuring.tell(ExitCode(report.exit_code))
     return report

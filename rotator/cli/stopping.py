@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from rotator.cli.voice import say_at_once
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SHOW_CURSOR = "\x1b[?25h"
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -84,10 +85,8 @@ def handling(handler: Handler, signals: Iterable[signal.Signals] = SIGNALS) -> I
 
 
 def tell(message: str) -> None:
-    """Write a line to stderr, past all buffers: a handler may have interrupted whoever holds their locks."""
-    start = SHOW_CURSOR + "\n" if os.isatty(2) else ""
-    with suppress(OSError):
-        os.write(2, f"{start}rotate: {message}\n".encode())
+    """Say something on stderr, past all buffers: a handler may have interrupted whoever holds their locks."""
+    say_at_once(f"rotate: {message}")
 
 
 def leave(number: int, message: str) -> NoReturn:

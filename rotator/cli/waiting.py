@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rotator.cli.running import Runner, say
+from rotator.cli.running import Runner
 from rotator.cli.standing import Standing, look
+from rotator.cli.voice import say
 from rotator.errors import ExitCode
 from rotator.fleet import Fleet
 from rotator.model import Credential, Request, TokenState

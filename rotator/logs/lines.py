@@ -179,7 +179,8 @@ def _plain(_logger: object, _level: str, fields: Fields) -> Fields:
     if shown["event"] == STEP:
         shown["event"] = f"{shown.pop('credential')}  {shown.pop('step'):<10} {shown.pop('outcome')}"
     frames = shown.pop("exception") if isinstance(shown.get("exception"), list) else []
-    plain = {printable(key): printable(_spoken(value)) for key, value in shown.items()}
+    spoken = {printable(key): printable(_spoken(value)) for key, value in shown.items()}
+    plain = {key: value for key, value in spoken.items() if value}
     return plain | ({"exception": "\n".join(printable(frame) for frame in frames)} if frames else {})
 
 

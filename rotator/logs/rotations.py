@@ -86,24 +86,24 @@ class Rotations:
         if event.rotation:
             self._open[event.credential] = replace(act, events=(*act.events, event)) if act else Act((event,))
 
-    def end(self, result: Result, **more: str) -> None:
-        """Take the end of a credential's run; ``more`` is told of it, too."""
+    def end(self, result: Result, level: str | None = None, **more: str) -> None:
+        """Take the end of a credential's run; ``more`` is told of it, a failure at that level."""
         if result.credential in self._open:
-            self._close(result.credential, result, **more)
+            self._close(result.credential, result, level, **more)
         elif result.exit_code not in {ExitCode.DONE, ExitCode.IN_FLIGHT} and result.reason != INTERRUPTED:
-            self._tell(Line(level_of(result), "failed", about(result) | more))
+            self._tell(Line(level or level_of(result), "failed", about(result) | more))
 
     def keep(self, credentials: Collection[str]) -> None:
         """Forget those that are not configured any more; what they were at is told."""
         for gone in self._open.keys() - set(credentials):
             self._close(gone, None)
 
-    def _close(self, credential: str, result: Result | None, **more: str) -> None:
+    def _close(self, credential: str, result: Result | None, level: str | None = None, **more: str) -> None:
         if act := self._open.pop(credential, None):
-            self._tell(line(act, result, **more))
+            self._tell(line(act, result, level, **more))
 
 
-def line(act: Act, result: Result | None, **more: str) -> Line:
+def line(act: Act, result: Result | None = None, level: str | None = None, **more: str) -> Line:
     """Write an act up; ``result`` is the run's, where the act was its last."""
     first = act.events[0]
     has_failed = act.end is End.FAILED
@@ -119,9 +119,10 @@ def line(act: Act, result: Result | None, **more: str) -> Line:
         "trigger": str(first.trigger or ""),
         "steps": [told(it) for it in act.events if it.step is not Step.OBSERVE],
     }
-    level = "info" if not has_failed else level_of(result) if result else "warning"
-    failure = about(result) if has_failed and result else {}
-    return Line(level, word(act), {**failure, **fields, **more})
+    if not has_failed:
+        return Line("info", word(act), {**more, **fields})
+    failure = about(result) if result else {}
+    return Line(level or (level_of(result) if result else "warning"), word(act), {**failure, **more, **fields})
 
 
 def word(act: Act) -> str:
