@@ -2,7 +2,7 @@
 
 ``yaml_lines`` (text to data with lines), ``config_shape`` (data to parts: which keys, which kinds of values),
 ``config_places`` (backends, destinations), ``config_clusters``, ``config_credentials``, ``config_service``,
-``config_crosses`` (what parts must fulfil together), ``settings`` (the result).
+``config_telling``, ``config_crosses`` (what parts must fulfil together), ``settings`` (the result).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rotator.config_fields import site_of
 from rotator.config_places import Findings, Places
 from rotator.config_service import settle_service
 from rotator.config_shape import Parts, parts_of
+from rotator.config_telling import Telling
 from rotator.faults import InvalidConfigError, Problem
 from rotator.settings import Settings
 from rotator.yaml_lines import Document, read_document
@@ -83,6 +84,9 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
     makes_credentials = Credentials(findings, places, parts.defaults, parts.owner, sites)
     credentials = [makes_credentials.settle(part) for part in parts.credentials]
     service = settle_service(findings, parts.service, makes_clusters.reference)
+    telling = Telling(findings, makes_clusters.reference).settle(
+        parts.notify, parts.audit, parts.defaults, parts.credentials
+    )
     Crosses(findings, clusters, parts.named_clusters).check(credentials)
     return Settings(
         path=path,
@@ -92,4 +96,5 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
         credentials=tuple(one.credential for one in credentials),
         single_writer=frozenset(places.single_writer),
         service=service,
+        telling=telling,
     )

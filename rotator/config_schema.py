@@ -81,9 +81,13 @@ ApiPath = Annotated[str, *_text(values.parse_probe, pattern="^/")]
 Endpoint = Annotated[str, *_text(values.parse_endpoint, pattern="^[^/]+$")]
 ListenAddress = Annotated[str, *_text(values.parse_listen)]
 PresetName = Annotated[str, *_text(parse_preset, enum=sorted(PRESETS))]
+Url = Annotated[str, *_text(values.parse_url, pattern="^https://")]
 FieldText = Annotated[str, *_text(_template)]
 Fields = Annotated[dict[Annotated[str, Field(min_length=1)], FieldText], Field(min_length=1)]
 StrategyName = Literal["fresh", "regenerate"]
+OccasionName = Literal["failed", "recovered", "needs-attention", "locked-out", "expiring", "orphan"]
+ChannelNames = Annotated[tuple[Name, ...], Strict(strict=False)]
+Argv = Annotated[tuple[str, ...], Strict(strict=False), AfterValidator(values.parse_argv), Field(min_length=1)]
 
 
 class Part(BaseModel):
@@ -235,6 +239,25 @@ _PRIVSEP = "Whether a token has privileges of its own (grants) instead of its us
 _WINDOWS = "When due rotations may happen. What is expiring is rotated at any time. Default: always."
 _STRATEGY = "fresh: a new name every time, with overlap. regenerate: the same name, without overlap. Default: fresh."
 _PROBES = "Paths that a new token must be able to GET before it is published."
+_HOOKS = "Commands that are run after its record was written, or a token of it deleted. Default: none."
+_NOTIFY = "The channels that are told of it, names under `notify.channels`. Default: all."
+
+
+class HookPart(Part):
+    """A command; it is told what happened by variables ROTATE_..., and as JSON on its standard input."""
+
+    run: Argv = Field(description="The program, by its absolute path, and its arguments. No shell is involved.")
+    timeout: Span = Field(timedelta(seconds=30), description="How long it may take until it is killed. Default: 30s.")
+
+
+Commands = Annotated[tuple[HookPart, ...], Strict(strict=False)]
+
+
+class HooksPart(Part):
+    """Commands that are run for a credential. That one fails is told, and changes nothing."""
+
+    after_publish: Commands = Field((), description="After its record was written and proven to work.")
+    after_revoke: Commands = Field((), description="After one of its tokens was deleted.")
 
 
 class RulesPart(Part):
@@ -248,6 +271,8 @@ class RulesPart(Part):
     windows: Windows | None = Field(None, description=_WINDOWS)
     strategy: StrategyName | None = Field(None, description=_STRATEGY)
     probes: Probes | None = Field(None, description=_PROBES)
+    hooks: HooksPart | None = Field(None, description=_HOOKS)
+    notify: ChannelNames | None = Field(None, description=_NOTIFY)
 
 
 class CredentialPart(RulesPart):
@@ -329,6 +354,48 @@ class ServicePart(Part):
     )
 
 
+class ChannelPart(Part):
+    """One way to somebody: a webhook or a command."""
+
+    url: Url | None = Field(None, description="Where to post it; needs secret.")
+    secret: Reference | None = Field(
+        None, description="The secret of its signature, whsec_ and base64; see `openssl rand -base64 32`."
+    )
+    ca: FilePath | None = Field(
+        None, description="A PEM file with the certificate authority to trust. Default: as the system trusts."
+    )
+    run: Argv | None = Field(None, description="Instead: the program to run, by its absolute path, and its arguments.")
+    on: Annotated[tuple[OccasionName, ...], Strict(strict=False)] | None = Field(
+        None, min_length=1, description="What it is told of. Default: all."
+    )
+    timeout: Span | None = Field(None, description="How long one try may take. Default: 10s; 30s for run.")
+
+
+class NotifyPart(Part):
+    """Who is told when something changes for the worse or the better."""
+
+    channels: dict[Name, ChannelPart] = Field(default_factory=dict, description="The ways to people, by name.")
+    expires_within: Span = Field(
+        timedelta(days=7), description="How long before its end a token that is not replaced is told. Default: 7d."
+    )
+
+
+class AuditPart(Part):
+    """The audit trail: a line of JSON for each event."""
+
+    file: FilePath = Field(description="The file that lines are appended to; it is made if it is not there.")
+    chain: bool = Field(
+        default=True, description="Let each line bear the hash of the one before, so that changes show. Default: true."
+    )
+    secret: Reference | None = Field(
+        None, description="A key for these hashes, so that whoever may write the file cannot make them. Default: none."
+    )
+    sync: bool = Field(default=True, description="Wait for the disk with each line. Default: true.")
+    required: bool = Field(
+        default=False, description="Begin no rotation that cannot be written to the trail. Default: false."
+    )
+
+
 class ConfigFile(Part):
     """The whole file."""
 
@@ -343,6 +410,8 @@ class ConfigFile(Part):
         min_length=1, description="The managed tokens."
     )
     service: ServicePart = Field(default_factory=ServicePart, description="How `rotate serve` works.")
+    notify: NotifyPart = Field(default_factory=NotifyPart, description="Who is told when something changes.")
+    audit: AuditPart | None = Field(None, description="The audit trail. Default: none.")
 
 
 class _EditorSchema(GenerateJsonSchema):

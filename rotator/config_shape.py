@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rotator.config_schema import (
+    AuditPart,
     BackendEntry,
     ClusterPart,
     ConfigFile,
     CredentialPart,
+    NotifyPart,
     Part,
     RulesPart,
     ServicePart,
@@ -90,6 +92,8 @@ class Parts:
     named_backends: frozenset[str]
     named_clusters: frozenset[str]
     service: Salvaged[ServicePart]
+    notify: Salvaged[NotifyPart]
+    audit: Salvaged[AuditPart] | None
 
 
 def parts_of(document: Document) -> tuple[Parts, list[Problem]]:
@@ -115,6 +119,8 @@ def _whole(file: ConfigFile) -> Parts:
         named_backends=frozenset(file.backends),
         named_clusters=frozenset(file.clusters),
         service=Salvaged(("service",), file.service),
+        notify=Salvaged(("notify",), file.notify),
+        audit=Salvaged(("audit",), file.audit) if file.audit else None,
     )
 
 
@@ -132,6 +138,8 @@ def _salvaged(data: Mapping[str, Any]) -> Parts:
         named_backends=frozenset(backends),
         named_clusters=frozenset(clusters),
         service=_salvage(ServicePart, ("service",), data.get("service"), {}) or Salvaged(("service",), ServicePart()),
+        notify=_salvage(NotifyPart, ("notify",), data.get("notify"), {}) or Salvaged(("notify",), NotifyPart()),
+        audit=_salvage(AuditPart, ("audit",), data.get("audit"), {"file": "/unknown"}),
     )
 
 
@@ -189,7 +197,7 @@ def _words(detail: ErrorDetails, loc: Loc) -> tuple[str, str]:
 
 
 def _no_variant(loc: Loc) -> tuple[str, str]:
-    if loc[-1] in SECRET_KEYS:
+    if loc[-1] != "operator":
         return "not a reference to a secret", "write {env: NAME}, {file: /path} or {backend: NAME, ...}"
     advice = "write {backend: ...}, {token_id: ..., token_secret: ...} or {user: ..., password: ...}"
     return "not an operator", advice

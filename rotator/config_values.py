@@ -9,6 +9,7 @@ import re
 from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from rotator.faults import InvalidValueError
 from rotator.model import TOKEN_NAME, USERID
@@ -184,6 +185,33 @@ def parse_file(text: str) -> str:
     if not text.startswith("/") or "\0" in text or text.endswith("/"):
         raise InvalidValueError("not the absolute path of a file", "write it from / on, for example /etc/rotate/name")
     return text
+
+
+def parse_url(text: str) -> str:
+    """Read where a webhook is: over TLS only, and without a secret in it."""
+    parts = _split(text)
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        raise InvalidValueError("not a URL of HTTPS", "write https://host/path")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise InvalidValueError("more than a URL takes", "write it without user, password and #")
+    return text
+
+
+def _split(text: str) -> SplitResult | None:
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        return parts if is_plain and (parts.port is None or parts.port > 0) else None
+    return None
+
+
+def parse_argv(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Read a program with its arguments."""
+    if words and not words[0].startswith("/"):
+        raise InvalidValueError("the program has no absolute path", "write where it is, for example /usr/bin/systemctl")
+    if any("\0" in word for word in words):
+        raise InvalidValueError("a zero byte in an argument", "write it without")
+    return words
 
 
 def parse_variable(text: str) -> str:

@@ -11,6 +11,7 @@
     │   ├── UnauthenticatedError 4  ... because the credential that was shown is not accepted
     │   ├── NotFoundError        4  ... because what was named is not there
     │   └── ConflictError        4  ... because what was expected there has changed
+    ├── UnauditedError           4  the audit trail cannot be written and must be; nothing was begun
     ├── LockedOutError           5  a record that consumers read does not log in
     └── BugError                 1  something that nobody thought of, in our code or a backend's
 
@@ -86,6 +87,10 @@ class NotFoundError(RefusedError):
 
 class ConflictError(RefusedError):
     """What was expected there has changed, or exists already."""
+
+
+class UnauditedError(RotatorError):
+    """The audit trail cannot be written, and nothing may be begun without it."""
 
 
 class LockedOutError(RotatorError):

@@ -17,7 +17,7 @@ from rotator.act import Ports, always
 from rotator.backend import Backend
 from rotator.bugs import AGAIN, LIVE, named
 from rotator.clock import Clock
-from rotator.errors import BugError, ExitCode, RotatorError, UnavailableError, UnreachableError
+from rotator.errors import BugError, ExitCode, RotatorError, UnauditedError, UnavailableError, UnreachableError
 from rotator.events import Event, Listener
 from rotator.model import Credential, Observation, Request, UserState
 from rotator.observe import observe
@@ -31,6 +31,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 OPERATOR_UNUSABLE = "operator-unusable"
 """The reason of a result when the operator's record cannot be read, or PVE refuses it."""
+UNAUDITED = "unaudited"
+"""The reason of a result when what is to be done cannot be written to the audit trail, and must be."""
 BUG = "bug"
 """The reason of a result when something came up that nobody thought of."""
 GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.CONFIG, ExitCode.IN_FLIGHT, ExitCode.DONE)
@@ -39,6 +41,10 @@ GRAVITY = (ExitCode.BUG, ExitCode.LOCKED_OUT, ExitCode.FAILED, ExitCode.CONFIG, 
 
 def unheeded(_pve: Pve, _users: Mapping[str, UserState]) -> None:
     """Look at no list."""
+
+
+def freely(_credential: Credential, _trigger: TriggeredBy | None) -> None:
+    """Permit everything."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Fleet:
     """Shown what a cluster's one list call said."""
     trigger: TriggeredBy | None = None
     """Who or what began the work; every event bears it."""
+    permit: Callable[[Credential, TriggeredBy | None], None] = freely
+    """Asked before a credential is worked on; raises ``UnauditedError`` where that must not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,10 @@ class Lane:
         if self.lost:
             return failed(credential, self.lost[0])
         fleet = self.fleet
+        try:
+            fleet.permit(credential, fleet.trigger)
+        except UnauditedError as error:
+            return failed(credential, error)
         ports = Ports(self.pve, fleet.backends, fleet.clock, self.tell, fleet.draw, fleet.goes_on)
         result = Run(credential, ports, request, self.users.get(credential.userid)).until_rest()
         if result.reason == CLUSTER_UNREACHABLE:
@@ -268,6 +280,8 @@ def unreached_for(error: RotatorError) -> str:
     """Say in a word why a cluster's users could not be listed."""
     if isinstance(error, BugError):
         return BUG
+    if isinstance(error, UnauditedError):
+        return UNAUDITED
     return CLUSTER_UNREACHABLE if isinstance(error, UnavailableError) else OPERATOR_UNUSABLE
 
 

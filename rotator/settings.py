@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from rotator.backend import Backend
 from rotator.model import Credential, Destination, TokenId
 from rotator.references import SecretReference
+from rotator.settings_telling import TellingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +107,4 @@ class Settings:
     credentials: tuple[Credential, ...]
     single_writer: frozenset[str] = frozenset()
     service: ServiceSettings = ServiceSettings()
+    telling: TellingSettings = field(default_factory=TellingSettings)

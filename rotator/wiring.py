@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
+from rotator.audit.chain import Seal
+from rotator.audit.recorder import Recorder
+from rotator.audit.trail import Trail
 from rotator.backend import Backend
 from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError
-from rotator.events import Listener
-from rotator.fleet import Fleet
+from rotator.events import Event, Listener
+from rotator.fleet import Fleet, freely
 from rotator.model import Destination, Secret, Token, UnusableRecordError
 from rotator.pve import OperatorSource, Pve
 from rotator.references import SecretReference, resolve
@@ -47,12 +50,39 @@ def open_fleet(
     """Make a fleet of the settings, contacting nobody, and let go of all connections at the end."""
     ours = clock or SystemClock()
     clusters = Clusters(settings, ours, environ, login)
+    trail = recorder(settings, ours, environ)
+    heard = chained(trail.hear, listen) if trail else listen
+    permit = trail.permit if trail else freely
+    fleet = Fleet(clusters.open, settings.backends, ours, heard, draw_name, parallel, trigger=trigger, permit=permit)
     try:
-        yield Fleet(clusters.open, settings.backends, ours, listen, draw_name, parallel, trigger=trigger)
+        yield fleet
     finally:
+        if trail:
+            trail.close()
         clusters.close()
         for backend in settings.backends.values():
             backend.close()
+
+
+def recorder(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> Recorder | None:
+    """Make what writes the audit trail, if there is to be one. A key is read when the first line is written."""
+    audit = settings.telling.audit
+    if audit is None:
+        return None
+    secret = audit.secret
+    key = (lambda: resolve(secret, environ=environ, backends=settings.backends)) if secret else None
+    trail = Trail(audit.path, Seal(key) if audit.is_chained else None, sync=audit.is_synced, clock=clock)
+    return Recorder(trail, clock, is_required=audit.is_required)
+
+
+def chained(first: Listener, then: Listener) -> Listener:
+    """Let two listeners hear, one after the other."""
+
+    def hear(event: Event) -> None:
+        first(event)
+        then(event)
+
+    return hear
 
 
 class Clusters:

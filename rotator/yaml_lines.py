@@ -26,7 +26,7 @@ Loc = tuple[str | int, ...]
 """The way to a part of the document: keys and indexes."""
 
 LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-SECRET_KEYS = frozenset({"token_secret", "password", "totp"})
+SECRET_KEYS = frozenset({"token_secret", "password", "totp", "secret"})
 """What stands below these keys is not repeated."""
 DEEPEST = 32
 _QUOTE = "if a value begins with one of * & ! % @ ` [ { | > write it in quotes"

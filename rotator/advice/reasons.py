@@ -103,6 +103,11 @@ REASONS = (
         "operator-refused",
         "operator-unreadable",
     ),
+    _reason(
+        "unaudited",
+        "the audit trail cannot be written, and the configuration requires it; nothing was touched",
+        "make room on the disk, or mend the file's permissions; or take `audit.required` away",
+    ),
     _reason("failed", "it failed before anything was decided; the message says at what", "rotate doctor CREDENTIAL"),
     _reason("interrupted", "the run was asked to end before this credential's turn", "rotate due"),
     _reason("bug", "a mistake in this program or in a backend", "run it again with --verbose, and report what it says"),

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
         "status": Lazy("rotator.cli.looks", "status", "Say how things stand."),
         "verify": Lazy("rotator.cli.looks", "verify", "Prove that what consumers read works, everywhere."),
         "doctor": Lazy("rotator.cli.doctoring", "doctor", "Say what is wrong, why, and what mends it."),
+        "history": Lazy("rotator.cli.history", "history", "Say what was done, by whom; prove that it is all there."),
         "explain": Lazy("rotator.cli.explaining", "explain", "Say what a status, a reason or an exit code means."),
     },
     "Set up": {

@@ -334,6 +334,69 @@ class Examined(Shape):
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Shape):
+    """One line of the audit trail, as ``history`` shows it.
+
+    ``kind`` is ``step`` (an event of a rotation), ``begun``, ``notice`` (somebody was notified of ``reason``), ``lost``
+    (lines before it could not be written) or ``torn`` (a crash tore the line before). ``at`` is our clock, ``pve_at``
+    the cluster's. ``by``, ``what`` and ``who`` say what began it: ``command``, ``due``, ``root``. ``seq`` and ``hash``
+    are its place in the chain; 0 and "" where there is none.
+    """
+
+    at: datetime
+    pve_at: datetime | None
+    kind: str
+    credential: str
+    cluster: str
+    step: str
+    outcome: str
+    reason: str
+    token: str
+    destination: str
+    rotation: str
+    by: str
+    what: str
+    who: str
+    host: str
+    pid: int
+    message: str
+    hint: str
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fraud(Shape):
+    """What is wrong at a line of the audit trail.
+
+    ``what`` is ``changed``, ``missing``, ``moved``, ``repeated``, ``resealed``, ``unchained`` or ``not-found``.
+    """
+
+    path: str
+    line: int
+    what: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested(Shape):
+    """What ``history --verify`` finds.
+
+    ``follows`` is the hash that the first line says it comes after: "" for a chain that is there from its beginning.
+    ``last`` is the hash to keep elsewhere. ``unchained`` lines stand before the chain begins.
+    """
+
+    exit_code: int
+    lines: int
+    follows: str
+    last: str
+    last_seq: int
+    torn: int
+    unchained: int
+    flaws: tuple[Fraud, ...]
+
+
 SHAPES: dict[str, type[Shape]] = {
     "now": Ran,
     "due": Ran,
@@ -347,6 +410,8 @@ SHAPES: dict[str, type[Shape]] = {
     "adopt (without a name)": Unrotated,
     "doctor": Examined,
     "explain": Explained,
+    "history": Recorded,
+    "history --verify": Attested,
     "pause": Flagged,
     "resume": Flagged,
     "config check": Checked,

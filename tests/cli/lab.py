@@ -129,7 +129,8 @@ class Lab:
         result = self.call(*arguments, "--json")
         found = json.loads(result.stdout)
         assert found["exit_code"] == result.exit_code
-        check_shape(found["command"], result.stdout, is_dry="--dry-run" in arguments)
+        variant = " --verify" if "--verify" in arguments else ""
+        check_shape(found["command"] + variant, result.stdout, is_dry="--dry-run" in arguments)
         return found
 
     def process(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - Popen's

@@ -210,10 +210,11 @@ def test_garbage_is_collected_afterwards_as_it_was_before(tmp_path: Path, *, is_
 
 def load_example(example: Path, folder: Path) -> Settings:
     """Load an example as it is, but for where its files are."""
-    (folder / "pve-root-ca.pem").write_text(CERTIFICATE)
-    password = folder / "attic-password"
-    password.write_text("x")
-    password.chmod(0o600)
+    for name in ("pve-root-ca.pem", "ops-ca.pem"):
+        (folder / name).write_text(CERTIFICATE)
+    for name in ("attic-password", "ops-webhook", "audit-key"):
+        (folder / name).write_text("x")
+        (folder / name).chmod(0o600)
     path = folder / example.name
     path.write_text(example.read_text().replace("/etc/rotate", str(folder)))
     return load(path, find_backend=find_installed, environ={"LAB_OPERATOR_SECRET": "x"})
