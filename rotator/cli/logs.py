@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,6 +97,26 @@ def logging_to_stderr(wish: Wish, clock: Clock) -> Iterator[Log]:
     )
     with open_log(stream, style, clock.now) as log, speaking(log.tell, log.tell_at_once):
         yield log
+
+
+@contextmanager
+def surviving(caught: Callable[[BaseException], None]) -> Iterator[None]:
+    """Tell of what ends a thread in our way: Python's own shows the words of the exception, whatever they are."""
+
+    def ended(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value:
+            caught(arguments.exc_value)
+
+    def unraisable(arguments: sys.UnraisableHookArgs) -> None:
+        if arguments.exc_value:
+            caught(arguments.exc_value)
+
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = ended, unraisable
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def acquaint(log: Log, settings: Settings) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rotator import bugs, config, registry
+from rotator import config, registry
 from rotator.cli import invocation, sharding
 from rotator.cli.invocation import Invocation, common_options, invoked
-from rotator.cli.progress import progress
-from rotator.cli.running import say
+from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, surviving
 from rotator.cli.stopping import Stop, handling, leave, stopping
+from rotator.cli.voice import say, warn
 from rotator.clock import Clock
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, RotatorError
 from rotator.events import Listener
 from rotator.references import resolve
 from rotator.settings import Settings
@@ -30,6 +29,7 @@ from rotator.shards import Shard
 from rotator.wiring import open_fleet
 
 if TYPE_CHECKING:
+    from rotator.logs.lines import Log
     from rotator.service.bell import Bell
     from rotator.service.leader import Leader
     from rotator.service.reload import Source
@@ -67,8 +67,9 @@ class Serving(click.Command):
 )
 @sharding.shard()
 @invocation.parallel()
+@logged("text on a terminal, JSON elsewhere")
 @click.pass_obj
-def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> None:
+def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int, log_format: str, log_level: str) -> None:
     """Rotate what is due, and go on doing so until stopped.
 
     SIGHUP reads the configuration again and looks at everything; so does a change of the file. SIGTERM finishes what
@@ -78,7 +79,22 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> Non
     """
     require_extra()
     from rotator.service.axis import AwakeClock  # noqa: PLC0415 - see above
+
+    clock, wish = asked.clock or AwakeClock(), Wish(log_format, log_level).loud(verbose=asked.verbose)
+    with logging_to_stderr(wish, clock) as log, surviving(log.caught):
+        try:
+            run(asked, clock, log, leader=leader, shard=shard, parallel=parallel)
+        except RotatorError as error:
+            if not log.style.as_json:
+                raise
+            log.tell("critical", error.message, hint=error.hint, exit_code=int(error.exit_code))
+            raise click.exceptions.Exit(error.exit_code) from None
+
+
+def run(asked: Invocation, clock: Clock, log: Log, *, leader: str, shard: Shard, parallel: int) -> None:
+    """Put the service together, and serve until stopped. Raises: ``ConfigError``."""
     from rotator.service.bell import Bell  # noqa: PLC0415 - see above
+    from rotator.service.diary import Diary  # noqa: PLC0415 - see above
     from rotator.service.gauges import Metrics  # noqa: PLC0415 - see above
     from rotator.service.health import Pulse  # noqa: PLC0415 - see above
     from rotator.service.probes import routes  # noqa: PLC0415 - see above
@@ -86,31 +102,31 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int) -> Non
     from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
     from rotator.service.service import House, Service  # noqa: PLC0415 - see above
 
-    clock, bell = asked.clock or AwakeClock(), Bell()
-    metrics = Metrics(clock.now)
+    bell, metrics, diary = Bell(), Metrics(clock.now), Diary(log.put)
     source = Source(asked.path, lambda: config.load(asked.path, find_backend=registry.find, environ=os.environ))
 
     def opened(settings: Settings, listen: Listener) -> Any:  # noqa: ANN401 - a context with a fleet
+        acquaint(log, settings)
         each = max(1, parallel // len(settings.clusters))
         return open_fleet(settings, listen, parallel=each, clock=clock)
 
-    with progress(sys.stderr, is_terminal=False, verbose=asked.verbose) as show:
-        house = House(
-            source=source,
-            open_fleet=opened,
-            clock=clock,
-            leader=leader_of(source.settings, leader, shard, clock, bell.ring),
-            executor=in_threads(parallel),
-            ring=bell.ring,
-            caught=lambda error: tell_bug(error, verbose=asked.verbose),
-            listeners=[show, metrics.hear],
-            shard=shard,
-        )
-        service, pulse = Service(house), Pulse(clock)
-        metrics.watch(service.board)
-        pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
-        with answering(source, pages, clock, house.caught):
-            until_stopped(service, bell, beat=pulse.beat)
+    house = House(
+        source=source,
+        open_fleet=opened,
+        clock=clock,
+        leader=leader_of(source.settings, leader, shard, clock, bell.ring),
+        executor=in_threads(parallel),
+        ring=bell.ring,
+        caught=log.caught,
+        listeners=[log.hear, diary.hear, metrics.hear],
+        shard=shard,
+    )
+    service, pulse = Service(house), Pulse(clock)
+    service.board.watch(diary.see)
+    metrics.watch(service.board)
+    pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
+    with answering(source, pages, clock, house.caught):
+        until_stopped(service, bell, beat=pulse.beat)
 
 
 def require_extra() -> None:
@@ -141,11 +157,6 @@ def leader_of(settings: Settings, wanted: str, shard: Shard, clock: Clock, ring:
     return Campaign(Election(KubernetesLease(name, lease.namespace or pod.namespace, pod), identity(), clock), ring)
 
 
-def tell_bug(error: Exception, *, verbose: bool) -> None:
-    """Say on stderr that a bug was survived."""
-    say(f"rotate: {bugs.named(error)}" + ("\n" + "\n".join(bugs.traced(error)) if verbose else ""))
-
-
 @contextmanager
 def answering(
     source: Source, pages: Mapping[str, Route], clock: Clock, caught: Callable[[Exception], None]
@@ -168,7 +179,7 @@ def answering(
     except ConfigError as error:
         if listen.is_configured:
             raise
-        say(f"rotate: no /metrics and no /healthz: {error.message}; {error.hint}")
+        warn(f"rotate: no /metrics and no /healthz: {error.message}; {error.hint}")
         yield
         return
     server.start()

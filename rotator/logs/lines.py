@@ -56,6 +56,7 @@ class Log:
     """Writes lines; any thread may. ``redaction`` may be put anew."""
 
     def __init__(self, stream: TextIO, style: Style, now: Callable[[], datetime]) -> None:
+        self.style = style
         self.redaction = Redaction()
         self.speakers = SPEAKERS
         self._now = now

@@ -14,6 +14,7 @@ from rotator.testing.exchange import Fault, Request
 from tests.cli.lab import Lab
 
 PATIENCE = 20
+DETAILS = ("--log-format", "text", "--log-level", "debug")
 
 
 class Gate:
@@ -69,7 +70,7 @@ class Serving:
 @contextmanager
 def serving(lab: Lab, *arguments: str) -> Iterator[Serving]:
     """Run it, and leave nothing of it behind."""
-    with lab.process("serve", *arguments) as process:
+    with lab.process("serve", *DETAILS, *arguments) as process:
         try:
             yield Serving(process)
         finally:
