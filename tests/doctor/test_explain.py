@@ -38,7 +38,15 @@ def test_every_reason_of_the_policy_has_a_page(reason: Reason) -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    [rotate.CLUSTER_UNREACHABLE, fleet.OPERATOR_UNUSABLE, fleet.UNAUDITED, "interrupted", "failed", "bug", "nothing-to-adopt"],
+    [
+        rotate.CLUSTER_UNREACHABLE,
+        fleet.OPERATOR_UNUSABLE,
+        fleet.UNAUDITED,
+        "interrupted",
+        "failed",
+        "bug",
+        "nothing-to-adopt",
+    ],
 )
 def test_every_other_reason_of_a_result_has_a_page(reason: str) -> None:
     """Runs that did not get as far as a decision say why, too."""
