@@ -201,10 +201,8 @@ class ProxmoxCluster:
         self._writing = threading.Lock()
 
     def now(self) -> datetime:
-        """Tell PVE's time."""
-        if self._clock.now() is None:
-            self._read("version")
-        now = self._clock.now()
+        """Tell PVE's time; who was stopped while waiting for an answer does not know it, and asks again."""
+        now = self._clock.settled(lambda: self._read("version"))
         if now is None:
             raise UnavailableError(f"cluster {self.name} does not tell the time: its answers have no Date")
         return now

@@ -8,6 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 _SECOND = 1.0
+_MOST_DOUBT = 10.0
+"""Seconds within which the time must be known. An answer that was long on its way, or a process that was stopped while
+it waited for one, leaves more."""
+_TIMES_ASKED = 3
 _BELIEVED = range(int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()), int(datetime(9000, 1, 1, tzinfo=UTC).timestamp()))
 """Seconds of the epoch; a node that tells another time has none, and an end after it could not be said."""
 
@@ -37,6 +41,21 @@ class PveClock:
             low, high = self._bounds or seen
             narrowed = (max(low, seen[0]), min(high, seen[1]))
             self._bounds = narrowed if narrowed[0] <= narrowed[1] else seen
+
+    def settled(self, ask: Callable[[], object]) -> datetime | None:
+        """Tell the time like ``now``, once an answer has come so soon after its request that it is known well enough.
+
+        ``ask`` sends a request that changes nothing. After three the best that is known counts.
+        """
+        for _ in range(_TIMES_ASKED):
+            if self._is_sure():
+                break
+            ask()
+        return self.now()
+
+    def _is_sure(self) -> bool:
+        with self._lock:
+            return self._bounds is not None and self._bounds[1] - self._bounds[0] <= _MOST_DOUBT
 
     def now(self) -> datetime | None:
         """Tell the time in the middle of the bounds; None before the first answer."""

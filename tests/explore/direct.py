@@ -119,9 +119,7 @@ class DirectPve:
 
     def now(self) -> datetime:
         """Tell PVE's time."""
-        if self._clock.now() is None:
-            self._call("GET", "/version")
-        now = self._clock.now()
+        now = self._clock.settled(lambda: self._call("GET", "/version"))
         assert now is not None
         return now
 

@@ -86,3 +86,41 @@ def test_a_clock_that_was_set_is_followed(jump: float) -> None:
     world.theirs += timedelta(seconds=jump)
     world.exchange()
     assert world.error() <= 0.51
+
+
+def test_whoever_was_stopped_while_waiting_asks_again() -> None:
+    """Two requests in a row that were hours on their way leave hours of doubt, one answered at once does not."""
+    world = World()
+    world.exchange(there=4 * 3600)
+    world.exchange(there=3 * 3600)
+    assert world.error() > 3600
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(world.error())
+        world.exchange(back=0.01)
+
+    world.clock.settled(ask)
+    world.clock.settled(ask)
+    assert len(asked) == 1
+    assert world.error() <= 0.51
+
+
+@pytest.mark.parametrize(("delay", "times"), [(0.0, 1), (9.0, 1), (12.0, 3), (3600.0, 3)])
+def test_the_time_of_a_cluster_that_is_always_slow_is_taken_as_well_as_it_is_known(delay: float, times: int) -> None:
+    """Up to ten seconds of doubt are well enough; nobody asks for ever."""
+    world, asked = World(), list[int]()
+
+    def ask() -> None:
+        asked.append(1)
+        world.exchange(back=delay)
+
+    assert world.clock.settled(ask) is not None
+    assert len(asked) == times
+
+
+def test_a_cluster_without_a_date_is_asked_a_few_times() -> None:
+    """Then it has no time."""
+    asked: list[int] = []
+    assert World().clock.settled(lambda: asked.append(1)) is None
+    assert len(asked) == 3
