@@ -165,9 +165,11 @@ def put_back(act: Act, held: Held) -> None:
     if not (old and can_be_put_back):
         require_unchanged(act, held)
         raise LockedOutError(problem, hint="look at what is stored there; the next run issues a new token")
-    if not is_accepted(old, act.ports.pve):
+    is_old_taken = is_accepted(old, act.ports.pve)
+    if not is_old_taken:
         require_unchanged(act, held)
-        message = f"{problem}; PVE does not take {old.id} either, so that was not put back"
+        why = f"PVE does not take {old.id} either" if is_old_taken is False else f"nobody says if PVE takes {old.id}"
+        message = f"{problem}; {why}, so that was not put back"
         raise LockedOutError(message, hint="look at what is stored there, and at PVE; the next run looks again")
     with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
         try:

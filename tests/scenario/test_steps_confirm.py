@@ -10,7 +10,7 @@ import pytest
 from rotator.errors import ExitCode, OutcomeUnknownError, RefusedError, UnavailableError
 from rotator.fleet import rotate
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Request, Secret, Stored
-from rotator.testing.exchange import AnswerInstead
+from rotator.testing.exchange import AnswerInstead, HangUpBefore
 from rotator.testing.faulty_backend import After, Altered, Before, Operation, Stale, nth
 from tests.world import World, comes_to_rest
 
@@ -143,6 +143,18 @@ def test_a_predecessor_that_pve_refuses_as_well_is_not_put_back(w: World) -> Non
     assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "due", "ci-2")
     assert result.message.endswith("; PVE does not take ci@pve!ci-1-10000 either, so that was not put back")
     assert (result.live, w.standing()) == (NEW_IS_OUT, UNFINISHED)
+    w.traffic.planned.clear()
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_predecessor_of_which_nobody_says_whether_it_works_is_not_put_back(w: World) -> None:
+    """No answer is told as no answer: whoever reads that PVE refuses the predecessor looks in the wrong place."""
+    ci = w.due()
+    w.spoil(Altered(nth(Operation.READ, 2), otherwise))
+    w.disturb("GET", "/version", HangUpBefore(), times=9, after=2)
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "due", "ci-2")
+    assert result.message.endswith("; nobody says if PVE takes ci@pve!ci-1-10000, so that was not put back")
     w.traffic.planned.clear()
     assert comes_to_rest(w, ci) == "ci-2"
 
