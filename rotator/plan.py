@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rotator.durations import spell_duration
 from rotator.marker import foreign_text
 from rotator.model import Observation, Request, TokenState
 from rotator.policy import Finding, Reason, judge
@@ -176,6 +177,12 @@ def warnings(view: View) -> list[str]:
         notes.append("strategy regenerate has no overlap: consumers are locked out until they read the new secret")
     elif not view.overlap:
         notes.append("no overlap: a consumer that has not yet read the new token fails")
+    elif view.overlap <= view.credential.in_flight:
+        overlap, in_flight = spell_duration(view.overlap), spell_duration(view.credential.in_flight)
+        notes.append(
+            f"the overlap ({overlap}) is not longer than in_flight ({in_flight}): where an older record is put back "
+            "meanwhile, its token may end before a run looks at it"
+        )
     if view.record and view.is_foreign(view.record.id):
         notes.append(f"{view.record.id} was made by somebody else; it is retired and revoked like any other")
     return notes

@@ -172,6 +172,19 @@ def test_what_is_given_up_is_said() -> None:
     assert warnings(View(seen(CURRENT, record=CURRENT))) == []
 
 
+def test_an_overlap_that_is_over_before_an_older_record_is_noticed_is_said() -> None:
+    """A rotation counts as in flight for so long, and an older record that is put back meanwhile looks like one."""
+    brief = replace(CREDENTIAL, overlap=CREDENTIAL.in_flight)
+
+    warning = (
+        "the overlap (10m) is not longer than in_flight (10m): where an older record is put back meanwhile, its token "
+        "may end before a run looks at it"
+    )
+    assert warnings(View(seen(CURRENT, record=CURRENT, credential=brief))) == [warning]
+    longer = replace(brief, overlap=brief.overlap + timedelta(seconds=1))
+    assert warnings(View(seen(CURRENT, record=CURRENT, credential=longer))) == []
+
+
 def test_what_is_over_is_revoked() -> None:
     """That very token."""
     over = ours(6, ends_in=-HOUR)
