@@ -33,8 +33,8 @@ test-live: $(VENV)/.installed ## the tests of the stores against real servers th
 	@$(BIN)/python -m tests.live
 
 consumers: $(VENV)/.installed $(VENV)/consumers/.installed ## run consumers that are too large for make test (0.5 GB)
-	@echo "consumers: Ansible's collection community.proxmox, with what was written for it"
-	@CONSUMERS=$(abspath $(VENV))/consumers/bin $(BIN)/python -m pytest -q tests/consumers/ansible_collection.py
+	@echo "consumers: Ansible's collection community.proxmox, with what was written for it, as its guide says"
+	@CONSUMERS=$(abspath $(VENV))/consumers/bin $(BIN)/python -m pytest -q tests/consumers/ansible_collection.py tests/consumers/ansible_guide.py
 
 explore: $(VENV)/.installed ## look for a way to break the promise: all crashes, races and faults (long)
 	@echo "explore: all crashes, races and faults"

@@ -27,6 +27,7 @@ from tests.docs.pages import Block, Command, blocks, commands
 OPERATOR = "rotator@pve"
 FOLDERS = ("/etc", "/srv")
 SECRET = "…"
+FINGERPRINT = "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99"
 BLANKS = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z"), "TIME"),
     (re.compile(r"(?<=\w-\d)-[a-z0-9]{5}\b"), "-RANDOM"),
@@ -198,3 +199,16 @@ class Bench:
             self.operator |= {"token_id": f"{OPERATOR}!{words[words.index(OPERATOR) + 1]}", "token_secret": secret}
             if self.config.exists():
                 self.place_operator()
+
+
+def configuration() -> str:
+    """Return the configuration of the README."""
+    return next(block.text for block in blocks("README.md") if "\ncredentials:" in block.text)
+
+
+def name_as_in_the_readme(bench: Bench) -> None:
+    """Put the nodes and their certificate in the place of those that the README names."""
+    for number, node in enumerate(bench.pve.nodes, 1):
+        name = f"pve{number}.example.net"
+        bench.names |= {f"{name}:8006": node.endpoint, name: node.endpoint}
+    bench.names[FINGERPRINT] = bench.pve.fingerprint

@@ -1,4 +1,4 @@
-"""What the guides show of other programs cannot be run here; that it can be read, and fits what we write, is checked.
+"""Whatever a page shows can be read and fits what we write, and whatever it tells to type is typed by a test.
 
 ``python-hcl2`` was not taken: what is looked for is a bracket that is not closed, and a name that is not there.
 """
@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from rotator.presets import PRESETS
-from tests.docs.pages import GUIDES, Block, blocks, read
+from tests.docs import stages
+from tests.docs.pages import GUIDES, ROOT, Block, blocks, read
+from tests.docs.stages import PAGES, shells, untyped
 
 SHELL = "/bin/sh"
 PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -55,12 +57,18 @@ def check_hcl(text: str) -> None:
     assert set(re.findall(r"\bvar\.(\w+)", text)) == set(re.findall(r'variable "(\w+)"', text))
 
 
+def check_python(text: str) -> None:
+    """Compile it."""
+    compile(text, "a page", "exec")
+
+
 CHECKS: dict[str, Callable[[str], object]] = {
     "console": lambda text: None if re.match(r"[$#] ", text) else pytest.fail("a console begins with a prompt"),
     "sh": check_sh,
     "yaml": check_yaml,
     "json": json.loads,
     "toml": tomllib.loads,
+    "python": check_python,
     "ini": check_ini,
     "hcl": check_hcl,
     "text": lambda _: None,
@@ -73,7 +81,7 @@ def all_blocks() -> Iterable[Block]:
     return (block for page in GUIDES for block in blocks(page))
 
 
-@pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_block_can_be_read(page: str) -> None:
     """By whoever reads its language; a block without a language is not checked, so there is none."""
     for block in blocks(page):
@@ -98,6 +106,39 @@ def test_a_block_that_cannot_be_read_is_noticed(language: str, text: str) -> Non
     """Each check finds what it is for."""
     with pytest.raises((Exception, pytest.fail.Exception)):
         CHECKS[language](text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_whatever_a_page_tells_to_type_is_typed(page: str) -> None:
+    """Its blocks with commands are those of a page that is followed; ``stages`` says by which tests."""
+    assert untyped(page) == []
+
+
+def test_a_page_that_nobody_follows_is_noticed() -> None:
+    """Each shell of it is named; what a shell shows may also be typed in a console of the same page."""
+    page = "guides/vault.md"
+    assert untyped(page, followed=()) == [f"{page}:{block.line}" for block in shells(page)]
+    assert shells("guides/leaked.md") != [] == untyped("guides/leaked.md", followed=())
+
+
+def test_every_page_that_is_followed_has_a_shell() -> None:
+    """A page that is not there, or has nothing to type in a shell, is not in the list."""
+    for page in (*stages.WORLDS, *stages.ELSEWHERE, *stages.WITH_CONSUMERS):
+        assert shells(page), page
+
+
+@pytest.mark.parametrize("page", stages.ELSEWHERE)
+def test_a_page_with_a_test_of_its_own_is_named_there(page: str) -> None:
+    """Which takes the blocks from the page, in its order, and so also those that are written later."""
+    module = read(stages.ELSEWHERE[page])
+    assert f'"{page}"' in module
+    assert re.search(r"for block in (blocks|shells)\(", module)
+
+
+def test_every_page_is_looked_at() -> None:
+    """Also those that are written later."""
+    assert {"README.md", "backends/vault.md", *GUIDES} <= set(PAGES)
+    assert all((ROOT / page).is_file() for page in PAGES)
 
 
 def test_our_commands_are_typed_in_consoles() -> None:

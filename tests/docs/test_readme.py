@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from rotator.cli.main import rotate
 from tests.cli.lab import Time
-from tests.docs.bench import Bench
-from tests.docs.pages import ROOT, Command, blocks, sections
+from tests.docs.bench import Bench, configuration, name_as_in_the_readme
+from tests.docs.pages import Command, sections
+from tests.docs.stages import INSTALLING
 from tests.setup.lab import Lab, Scripted, fresh
 
 PAGE = "README.md"
@@ -21,17 +22,6 @@ SECTIONS = sections(PAGE)
 IN_FIVE_MINUTES = "In five minutes"
 BY_HAND = ("1. At PVE, once", "3. Check, look, rotate", "Something is refused", "A token has leaked")
 TAKING_OVER = "Take over a token that exists"
-ELSEWHERE = {
-    "make demo": "Makefile",
-    "make test": "Makefile",
-    "pipx install '.[vault,kubernetes]'": "pyproject.toml",
-    "pipx install '.[serve]'": "pyproject.toml",
-    "rotate --help": "tests/cli/test_help.py",
-    "rotate demo": "tests/cli/test_demo.py",
-    "rotate serve": "tests/service/test_serve.py",
-}
-"""What is not typed here, and what has it or runs it."""
-FINGERPRINT = "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99"
 
 
 @pytest.fixture
@@ -45,16 +35,8 @@ def new(tmp_path: Path, canary: str, watch: Callable[[str], None]) -> Iterator[L
 @pytest.fixture
 def reader(bench: Bench) -> Bench:
     """Return somebody who has set up the operator, with the configuration of the README."""
-    for number, node in enumerate(bench.pve.nodes, 1):
-        name = f"pve{number}.example.net"
-        bench.names |= {f"{name}:8006": node.endpoint, name: node.endpoint}
-    bench.names[FINGERPRINT] = bench.pve.fingerprint
+    name_as_in_the_readme(bench)
     return bench
-
-
-def configuration() -> str:
-    """Return the configuration of the README."""
-    return next(block.text for block in blocks(PAGE) if block.language == "yaml" and "credentials:" in block.text)
 
 
 def lines(section: str) -> list[str]:
@@ -71,13 +53,8 @@ def type_all(reader: Bench, commands: list[Command]) -> None:
 
 
 def test_every_section_is_followed() -> None:
-    """What a section tells to type is typed by a test of this module, or stands where something else runs it."""
-    followed = {IN_FIVE_MINUTES, *BY_HAND, TAKING_OVER}
-    assert followed <= set(SECTIONS)
-    others = {line for section in set(SECTIONS) - followed for line in lines(section)}
-    assert others == set(ELSEWHERE)
-    for line, place in ELSEWHERE.items():
-        assert shlex.split(line)[-1].strip(".[]").partition(",")[0] in (ROOT / place).read_text(encoding="utf-8")
+    """What a section tells to type is typed by a test of this module, or by ``tests/system/guides``."""
+    assert {IN_FIVE_MINUTES, *BY_HAND, TAKING_OVER, *INSTALLING} == set(SECTIONS)
 
 
 def test_five_minutes_are_enough(new: Lab, tmp_path: Path) -> None:

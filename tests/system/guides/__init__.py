@@ -1,0 +1,1 @@
+"""The shells of the README and the guides, typed with the programs that they call."""
