@@ -69,23 +69,39 @@ class Tally:
 class Stores:
     """Notes whether each store did what it should when something was done there last; a listener.
 
-    A decision says that the primary was read, or that it could not be.
+    A decision says that the primary was read, or that it could not be. Whoever was overtaken met a store that did what
+    it should: it told so.
     """
 
     def __init__(self, registry: CollectorRegistry, destinations: Destinations) -> None:
         backend = metrics.BACKEND
         self._destinations = destinations
         self._backend = Gauge(backend.name, backend.help, backend.labels, registry=registry)
+        self._blamed: dict[str, set[str]] = {}
+        """The stores that steps failed at since the last decision about a credential."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event that tells of a store."""
+        if event.outcome is Outcome.STARTED:
+            return
         places = self._destinations(event.credential)
+        blamed = self._blamed.pop(event.credential, set()) if event.step in TOLD else set()
         if event.step is Step.DECIDE and event.reason != Reason.PAUSED:
-            for _, backend in places[:1]:
-                self._backend.labels(backend).set(event.reason != Reason.RECORD_UNREADABLE)
-        elif event.outcome is Outcome.DONE or event.outcome in FAILED:
-            for backend in {backend for label, backend in places if label == event.destination}:
-                self._backend.labels(backend).set(event.outcome is Outcome.DONE)
+            self._tell({backend for _, backend in places[:1]}, works=event.reason != Reason.RECORD_UNREADABLE)
+        elif event.step is Step.OBSERVE and event.outcome is Outcome.NOTHING:
+            self._tell(blamed, works=True)
+        else:
+            self._hear_step(event, {backend for label, backend in places if label == event.destination})
+
+    def _hear_step(self, event: Event, backends: set[str]) -> None:
+        if event.outcome in FAILED:
+            self._blamed[event.credential] = self._blamed.get(event.credential, set()) | backends
+        if event.outcome is not Outcome.NOTHING:
+            self._tell(backends, works=event.outcome is Outcome.DONE)
+
+    def _tell(self, backends: set[str], *, works: bool) -> None:
+        for backend in backends:
+            self._backend.labels(backend).set(works)
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

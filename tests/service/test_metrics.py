@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.errors import RefusedError, UnavailableError
@@ -20,6 +20,7 @@ from rotator.service.gauges import Metrics
 from rotator.service.metrics import METRICS, Kind, Metric
 from rotator.service.service import Service
 from rotator.service.standing import Ended
+from rotator.service.tally import Stores
 from rotator.settings import ServiceSettings
 from tests.repo.tree import read
 from tests.service.world import EVERY, OVERLAP, Outage, Shop, Street
@@ -273,6 +274,36 @@ def test_a_store_that_cannot_be_read_is_told_until_it_can(tmp_path: Path) -> Non
         assert scraped(metrics).one("rotate_backend_reachable", backend="memory") == (not is_closed)
     decisions = scraped(metrics).by("rotate_decisions_total", "reason")
     assert decisions["record-unreadable",] > 0
+
+
+def test_a_lost_race_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    """It answered, and rightly: whoever wrote the mirror first has won. What failed by itself stays told."""
+    places = (("main:ci", "main"), ("other:ci", "other"))
+    street = Street(tmp_path)
+    registry = CollectorRegistry()
+    stores = Stores(registry, lambda _: places)
+
+    def hear(step: Step, outcome: Outcome, destination: str = "") -> None:
+        stores.hear(Event(street.clock.now(), "ci", "one", step, outcome, "due", destination=destination))
+
+    def reachable() -> tuple[float | None, ...]:
+        name = "rotate_backend_reachable"
+        return tuple(registry.get_sample_value(name, {"backend": backend}) for _, backend in places)
+
+    hear(Step.MIRROR, Outcome.FAILED, "other:ci")
+    assert reachable() == (None, 0)
+    hear(Step.OBSERVE, Outcome.NOTHING)
+    assert reachable() == (None, 1)
+    hear(Step.MIRROR, Outcome.FAILED, "other:ci")
+    hear(Step.DECIDE, Outcome.DONE)
+    hear(Step.OBSERVE, Outcome.NOTHING)
+    assert reachable() == (1, 0)
+    hear(Step.PUBLISH, Outcome.STARTED, "main:ci")
+    hear(Step.PUBLISH, Outcome.FAILED, "main:ci")
+    assert reachable() == (0, 0)
+    hear(Step.REVOKE, Outcome.DONE)
+    hear(Step.OBSERVE, Outcome.NOTHING)
+    assert reachable() == (1, 0)
 
 
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:
