@@ -29,6 +29,8 @@ class Step(StrEnum):
     FENCE = "fence"
     REGENERATE = "regenerate"
     RESTORE = "restore"
+    HOOK = "hook"
+    """A command of the user's, after a step: it belongs to no plan, and its failure fails nothing."""
 
 
 class Outcome(StrEnum):

@@ -51,7 +51,7 @@ def open_fleet(
     ours = clock or SystemClock()
     clusters = Clusters(settings, ours, environ, login)
     trail = recorder(settings, ours, environ)
-    heard = chained(trail.hear, listen) if trail else listen
+    heard = hooked(settings, chained(trail.hear, listen) if trail else listen, ours)
     permit = trail.permit if trail else freely
     fleet = Fleet(clusters.open, settings.backends, ours, heard, draw_name, parallel, trigger=trigger, permit=permit)
     try:
@@ -73,6 +73,18 @@ def recorder(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> Re
     key = (lambda: resolve(secret, environ=environ, backends=settings.backends)) if secret else None
     trail = Trail(audit.path, Seal(key) if audit.is_chained else None, sync=audit.is_synced, clock=clock)
     return Recorder(trail, clock, is_required=audit.is_required)
+
+
+def hooked(settings: Settings, listen: Listener, clock: Clock) -> Listener:
+    """Let the hooks be run, if there are any, before whoever works goes on."""
+    hooks = settings.telling.hooks
+    if not hooks:
+        return listen
+    from rotator.hooks import Hooks  # noqa: PLC0415 - what is not configured costs nothing
+    from rotator.programs import run  # noqa: PLC0415 - the same
+
+    places = {it.name: [place.label for place in it.destinations] for it in settings.credentials}
+    return Hooks(hooks, places, listen, clock, run).hear
 
 
 def chained(first: Listener, then: Listener) -> Listener:

@@ -51,7 +51,7 @@ def of_event(event: Event) -> dict[str, Any]:
 def hidden(text: str, event: Event) -> str:
     """Hide what is known to be secret in a text that others may have had a hand in; names are none."""
     names = (event.token, event.destination, event.credential, event.cluster)
-    return known.hide(UUID.sub(HIDDEN, text), spared=names)
+    return UUID.sub(HIDDEN, known.hide(text, spared=names))
 
 
 def of_trigger(trigger: TriggeredBy | None) -> dict[str, str]:

@@ -37,6 +37,7 @@ WORDS = {
     Step.FENCE: "fence others off",
     Step.REGENERATE: "replace the secret",
     Step.RESTORE: "put the old back",
+    Step.HOOK: "run a hook",
 }
 LONGEST_WORDS = max(map(len, WORDS.values()))
 LONGEST_DURATION = len("999 ms")

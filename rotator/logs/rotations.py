@@ -40,7 +40,8 @@ class Act:
         """How it ended; whoever was overtaken did not fail."""
         if any(it.step is Step.OBSERVE for it in self.events):
             return End.LOST
-        return End.FAILED if any(it.outcome in FAILED for it in self.events) else End.DONE
+        has_failed = any(it.outcome in FAILED and it.step is not Step.HOOK for it in self.events)
+        return End.FAILED if has_failed else End.DONE
 
     @property
     def new(self) -> str:
@@ -120,7 +121,8 @@ def line(act: Act, result: Result | None = None, level: str | None = None, **mor
         "steps": [told(it) for it in act.events if it.step is not Step.OBSERVE],
     }
     if not has_failed:
-        return Line("info", word(act), {**more, **fields})
+        misses = any(it.outcome in FAILED for it in act.events)  # a hook, whose failure fails nothing
+        return Line("warning" if misses else "info", word(act), {**more, **fields})
     failure = about(result) if result else {}
     return Line(level or (level_of(result) if result else "warning"), word(act), {**failure, **more, **fields})
 

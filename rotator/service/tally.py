@@ -90,7 +90,7 @@ class Stores:
             self._tell({backend for _, backend in places[:1]}, works=event.reason != Reason.RECORD_UNREADABLE)
         elif event.step is Step.OBSERVE and event.outcome is Outcome.NOTHING:
             self._tell(blamed, works=True)
-        else:
+        elif event.step is not Step.HOOK:
             self._hear_step(event, {backend for label, backend in places if label == event.destination})
 
     def _hear_step(self, event: Event, backends: set[str]) -> None:
