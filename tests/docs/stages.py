@@ -25,6 +25,7 @@ WORLDS: Mapping[str, str] = {
 """Pages that ``tests/system/guides`` follows, each in a world of ``tests/system/guides/worlds.py``."""
 
 ELSEWHERE: Mapping[str, str] = {
+    "deploy/kubernetes/README.md": "tests/system/kubernetes/test_readme.py",
     "deploy/observability/README.md": "tests/system/observability/test_page.py",
 }
 """Pages whose shells a test of their own types, all of them."""
