@@ -59,6 +59,8 @@ def doctor(asked: Invocation, *, names: Sequence[str], header: str | None, url: 
 
     Where PVE refuses the operator itself, --login asks as a person.
 
+    What an operator with the least rights cannot see is counted; -v and --json list it.
+
     Exit code 4: something is wrong. 5: a published record does not work.
 
     Example: rotate doctor ci
@@ -78,7 +80,8 @@ def whole(asked: Invocation, names: Sequence[str]) -> Report:
     wanted = {it.cluster for it in credentials}
     clusters = [it for it in asked.settings.clusters if not names or it in wanted]
     with asked.looking() as fleet:
-        return report(Ward(asked.settings, fleet, person_of(asked)).diagnose(credentials, clusters))
+        diagnoses = Ward(asked.settings, fleet, person_of(asked)).diagnose(credentials, clusters)
+        return report(diagnoses, lists_unknown=asked.verbose)
 
 
 def consumers(asked: Invocation, header: str | None, url: str | None, method: str) -> Report:
@@ -92,7 +95,8 @@ def consumers(asked: Invocation, header: str | None, url: str | None, method: st
     where = read_url(url, method.upper()) if url else None
     with asked.looking() as fleet:
         ward = Ward(asked.settings, fleet, person_of(asked))
-        return report([examine_request(ward, cluster_of(asked, where), where, given, method.upper())])
+        diagnosis = examine_request(ward, cluster_of(asked, where), where, given, method.upper())
+        return report([diagnosis], lists_unknown=True)
 
 
 def person_of(asked: Invocation) -> str:
@@ -134,10 +138,18 @@ def content(name: str) -> str:
         raise ConfigError(f"cannot read {name}: {why}", hint="give a file with the header, or -") from None
 
 
-def report(diagnoses: Sequence[Diagnosis]) -> Report:
-    """Report what was found."""
+def report(diagnoses: Sequence[Diagnosis], *, lists_unknown: bool) -> Report:
+    """Report what was found; what an operator with the least rights can never see is counted, or listed."""
     results = [examined_of(it) for it in diagnoses]
-    return Report(results, [told(it) for it in results], gravest(it.exit_code for it in diagnoses))
+    hidden = [[] if lists_unknown else [what for what in it.unknown if what != it.unexamined] for it in diagnoses]
+    text = [told(it, of.unexamined, hides) for it, of, hides in zip(results, diagnoses, hidden, strict=True)]
+    return Report(results, [*text, *counted(sum(map(len, hidden)))], gravest(it.exit_code for it in diagnoses))
+
+
+def counted(hidden: int) -> list[str]:
+    """Say how much is not known and not listed, if anything is."""
+    things = "1 thing" if hidden == 1 else f"{hidden} things"
+    return [f"not known: {things} that cannot be seen from here; -v lists them"] if hidden else []
 
 
 def examined_of(it: Diagnosis) -> Examined:
@@ -165,14 +177,15 @@ def ailment(it: Finding) -> Ailment:
     )
 
 
-def told(it: Examined) -> str:
+def told(it: Examined, unexamined: str, hidden: Sequence[str]) -> str:
     """Write what was found for people."""
     count = len(it.findings)
-    state = "fine" if not count else "1 finding" if count == 1 else f"{count} findings"
+    well = "not examined" if unexamined else "fine"
+    state = well if not count else "1 finding" if count == 1 else f"{count} findings"
     lines = [block(f"{it.kind} {it.name}  {state}")]
     for finding in it.findings:
         lines += [f"{INDENT}{line}" for line in about(finding)]
-    lines += [f"{INDENT}not known: {what}" for what in it.unknown]
+    lines += [f"{INDENT}not known: {what}" for what in it.unknown if what not in hidden]
     return "\n".join(printable(line) for line in lines)
 
 

@@ -147,9 +147,9 @@ class Patient:
         """Examine the credential itself; of one cause that shows twice, the first finding counts."""
         findings = {it.code: it for it in reversed([*self._findings()])}
         ordered = tuple(reversed(findings.values()))
-        return Diagnosis(
-            Kind.CREDENTIAL, self.credential.name, self.credential.cluster, ordered, tuple(self._unknown())
-        )
+        unexamined = self._unexamined()
+        unknown = tuple(filter(None, (unexamined, self._ungranted())))
+        return Diagnosis(Kind.CREDENTIAL, self.credential.name, self.credential.cluster, ordered, unknown, unexamined)
 
     def _findings(self) -> Iterator[Finding]:
         yield from self._of_records()
@@ -228,13 +228,16 @@ class Patient:
         except RotatorError:
             return None
 
-    def _unknown(self) -> Iterator[str]:
+    def _unexamined(self) -> str:
         if isinstance(self.held[0], Unread):
-            yield "whether what its consumers read works: the record was not read"
-        elif self.look is None:
-            yield "all that PVE knows of it: the cluster could not be asked"
-        elif self._primary and self.look.entries_of(self._primary.id) is None:
-            yield "what its token was granted: the operator lacks Sys.Audit on /access"
+            return "whether what its consumers read works: the record was not read"
+        return "" if self.look else "all that PVE knows of it: the cluster could not be asked"
+
+    def _ungranted(self) -> str:
+        if isinstance(self.held[0], Unread) or self.look is None or self._primary is None:
+            return ""
+        is_seen = self.look.entries_of(self._primary.id) is not None
+        return "" if is_seen else "what its token was granted: the operator lacks Sys.Audit on /access"
 
 
 def locked_out(finding: Finding) -> Finding:

@@ -61,6 +61,8 @@ class Diagnosis:
     cluster: str = ""
     findings: tuple[Finding, ...] = ()
     unknown: tuple[str, ...] = field(default=())
+    unexamined: str = ""
+    """What kept it from being examined, so that no findings do not mean that it is well."""
 
     @property
     def exit_code(self) -> ExitCode:
