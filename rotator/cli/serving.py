@@ -9,6 +9,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "proxmox-token-rotator"
 NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
+SHORTEST_LEASE, LONGEST_LEASE = 3, 300
+"""Seconds. Kubernetes keeps whole ones."""
 GRACE = 20.0
 """Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30, and giving a lease
 back may take 8 of them."""
@@ -65,11 +69,28 @@ class Serving(click.Command):
     show_default=True,
     help="Who works of several: the holder of service.lease, or everybody; auto: the holder, in a pod.",
 )
+@click.option(
+    "--lease-duration",
+    type=click.IntRange(SHORTEST_LEASE, LONGEST_LEASE),
+    default=15,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the holder of service.lease may be silent until another one works in its place.",
+)
 @sharding.shard()
 @invocation.parallel()
 @logged("text on a terminal, JSON elsewhere")
 @click.pass_obj
-def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int, log_format: str, log_level: str) -> None:
+def serve(
+    asked: Invocation,
+    *,
+    leader: str,
+    lease_duration: int,
+    shard: Shard,
+    parallel: int,
+    log_format: str,
+    log_level: str,
+) -> None:
     """Rotate what is due, and go on doing so until stopped.
 
     SIGHUP reads the configuration again and looks at everything; so does a change of the file. SIGTERM finishes what
@@ -83,7 +104,8 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int, log_fo
     clock, wish = asked.clock or AwakeClock(), Wish(log_format, log_level).loud(verbose=asked.verbose)
     with logging_to_stderr(wish, clock) as log, surviving(log.caught):
         try:
-            run(asked, clock, log, leader=leader, shard=shard, parallel=parallel)
+            candidacy = Candidacy(leader, timedelta(seconds=lease_duration), shard)
+            run(asked, clock, log, candidacy=candidacy, parallel=parallel)
         except RotatorError as error:
             if not log.style.as_json:
                 raise
@@ -91,7 +113,7 @@ def serve(asked: Invocation, *, leader: str, shard: Shard, parallel: int, log_fo
             raise click.exceptions.Exit(error.exit_code) from None
 
 
-def run(asked: Invocation, clock: Clock, log: Log, *, leader: str, shard: Shard, parallel: int) -> None:
+def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, parallel: int) -> None:
     """Put the service together, and serve until stopped. Raises: ``ConfigError``."""
     from rotator.service.bell import Bell  # noqa: PLC0415 - see above
     from rotator.service.diary import Diary  # noqa: PLC0415 - see above
@@ -114,12 +136,12 @@ def run(asked: Invocation, clock: Clock, log: Log, *, leader: str, shard: Shard,
         source=source,
         open_fleet=opened,
         clock=clock,
-        leader=leader_of(source.settings, leader, shard, clock, bell.ring),
+        leader=leader_of(source.settings, candidacy, clock, bell.ring),
         executor=in_threads(parallel),
         ring=bell.ring,
         caught=log.caught,
         listeners=[log.hear, diary.hear, metrics.hear],
-        shard=shard,
+        shard=candidacy.shard,
     )
     service, pulse = Service(house), Pulse(clock)
     service.board.watch(diary.see)
@@ -136,12 +158,21 @@ def require_extra() -> None:
         raise ConfigError(message, hint=f"pip install '{PACKAGE}[serve]'")
 
 
-def leader_of(settings: Settings, wanted: str, shard: Shard, clock: Clock, ring: Callable[[], None]) -> Leader:
+@dataclass(frozen=True)
+class Candidacy:
+    """Who is to work of several: whether by a lease, how long that lasts, and which share of the fleet it is about."""
+
+    wanted: str
+    lease: timedelta
+    shard: Shard
+
+
+def leader_of(settings: Settings, candidacy: Candidacy, clock: Clock, ring: Callable[[], None]) -> Leader:
     """Make what says who works. Raises: ``ConfigError`` when a lease is wanted and there is none, or no library."""
     from rotator.service.leader import Everybody  # noqa: PLC0415 - see above
     from rotator.service.pod import Pod  # noqa: PLC0415 - see above
 
-    pod, lease = Pod(os.environ), settings.service.lease
+    pod, lease, wanted, shard = Pod(os.environ), settings.service.lease, candidacy.wanted, candidacy.shard
     if wanted == "none" or (wanted == "auto" and not (lease and pod.is_one)):
         return Everybody()
     if lease is None:
@@ -150,11 +181,12 @@ def leader_of(settings: Settings, wanted: str, shard: Shard, clock: Clock, ring:
         raise ConfigError(
             "a lease needs kubernetes, which is not installed", hint=f"pip install '{PACKAGE}[kubernetes]'"
         )
-    from rotator.service.election import Campaign, Election  # noqa: PLC0415 - see above
+    from rotator.service.election import Campaign, Election, Terms  # noqa: PLC0415 - see above
     from rotator.service.lease import KubernetesLease, identity  # noqa: PLC0415 - kubernetes takes a second
 
     name = lease.name if shard.count == 1 else f"{lease.name}-{shard.index}"
-    return Campaign(Election(KubernetesLease(name, lease.namespace or pod.namespace, pod), identity(), clock), ring)
+    leases = KubernetesLease(name, lease.namespace or pod.namespace, pod)
+    return Campaign(Election(leases, identity(), clock, Terms(candidacy.lease)), ring)
 
 
 @contextmanager

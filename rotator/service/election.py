@@ -1,9 +1,10 @@
 """Who leads, agreed by a lease that is renewed: the rules of Kubernetes' client-go, with its times.
 
 The leader renews every 2 s; one that could not for 10 s does not begin anything more; the others take over a lease that
-they have not seen change for 15 s by their own clock, so nobody's wall clock matters. One that ends gives it back, and
-the next takes over within 2 s. Not taken: the elector of the official Python client, which sleeps by itself, prints,
-and writes the lease into an annotation of a ConfigMap.
+they have not seen change for 15 s by their own clock, so nobody's wall clock matters: 17 s after the leader's death,
+and what a call to Kubernetes takes. One that ends gives it back, and the next takes over within 2 s. A lease of another
+duration makes all of these longer or shorter alike. Not taken: the elector of the official Python client, which sleeps
+by itself, prints, and writes the lease into an annotation of a ConfigMap.
 """
 
 from __future__ import annotations
@@ -19,9 +20,26 @@ from rotator.clock import Clock
 from rotator.errors import ConflictError, RotatorError
 from rotator.service.standing import LeadershipStanding
 
-LEASE = timedelta(seconds=15)
-RENEW = timedelta(seconds=10)
-RETRY = timedelta(seconds=2)
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a lease lasts, by what time the leader has to have renewed it, and how often everybody tries."""
+
+    lease: timedelta = timedelta(seconds=15)
+
+    @property
+    def renew(self) -> timedelta:
+        """Two thirds of it."""
+        return self.lease * 2 / 3
+
+    @property
+    def retry(self) -> timedelta:
+        """A fifth of that."""
+        return self.renew / 5
+
+
+USUAL = Terms()
+LEASE, RENEW, RETRY = USUAL.lease, USUAL.renew, USUAL.retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +70,11 @@ class Leases(Protocol):
 
 
 class Election:
-    """One candidate. ``attempt`` is called every 2 s, by one thread; the rest may be called by any."""
+    """One candidate. ``attempt`` is called every ``terms.retry``, by one thread; the rest may be called by any."""
 
-    def __init__(self, leases: Leases, identity: str, clock: Clock) -> None:
+    def __init__(self, leases: Leases, identity: str, clock: Clock, terms: Terms = USUAL) -> None:
         self._leases = leases
+        self.terms = terms
         self._identity = identity
         self._clock = clock
         self._renewed: float | None = None
@@ -66,9 +85,9 @@ class Election:
         self._standing = LeadershipStanding("kubernetes", leads=False, identity=identity)
 
     def leads(self) -> bool:
-        """Say whether we have held the lease within the last 10 s."""
+        """Say whether we have held the lease within the last 10 s, or what its terms are."""
         renewed = self._renewed
-        return renewed is not None and self._clock.monotonic() - renewed < RENEW.total_seconds()
+        return renewed is not None and self._clock.monotonic() - renewed < self.terms.renew.total_seconds()
 
     def standing(self) -> LeadershipStanding:
         """Tell who leads."""
@@ -97,7 +116,7 @@ class Election:
             self._renewed, self._held = None, None
             self._tell(found)
             return
-        wanted = Holding(self._identity, LEASE, now, now)
+        wanted = Holding(self._identity, self.terms.lease, now, now)
         if found is not None:
             is_ours = found.holder == self._identity
             turns = found.transitions + (not is_ours)
@@ -142,4 +161,4 @@ class Campaign:
             self._election.attempt()
             if self._election.leads() != before:
                 self._ring()
-            self._over.wait(RETRY.total_seconds())
+            self._over.wait(self._election.terms.retry.total_seconds())

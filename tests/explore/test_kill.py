@@ -9,6 +9,7 @@ from pathlib import Path
 from rotator.errors import ExitCode
 from tests.cli.lab import USER
 from tests.explore.daemons import together
+from tests.explore.failover import failover
 from tests.explore.kill import killed, site
 
 
@@ -30,6 +31,15 @@ def test_two_daemons_and_somebody_by_hand_never_shut_a_consumer_out(
     assert row.violations == ()
     assert (row.counts["kills"], row.counts["runs"]) == (1, 5)
     assert row.counts["logins"] > 0
+
+
+def test_a_leader_is_killed_and_the_other_leads_and_rotates_nothing_twice(
+    tmp_path: Path, watch: Callable[[str], None]
+) -> None:
+    """In the middle of its work; with a short lease here, with the usual one in ``python -m tests.explore kill``."""
+    row = failover(tmp_path, 1, 3, many=8, watch=watch)
+    assert row.violations == ()
+    assert row.counts["seconds"] < 10
 
 
 def test_on_a_full_disk_the_record_stays_and_the_new_token_goes(tmp_path: Path, watch: Callable[[str], None]) -> None:

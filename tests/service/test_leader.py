@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from rotator.errors import ConflictError, RefusedError
-from rotator.service.election import LEASE, RENEW, RETRY, Campaign, Election
+from rotator.service.election import LEASE, RENEW, RETRY, Campaign, Election, Terms
 from rotator.service.lease import KubernetesLease, identity
 from rotator.service.pod import Pod
 from rotator.testing.kubernetes import LEASES, AnswerInstead, Rule, SimulatedKubernetes, StatusError
@@ -99,6 +100,26 @@ def test_a_dead_leader_is_replaced_within_thirty_seconds(cluster: Cluster) -> No
         second.attempt()
     assert LEASE.total_seconds() <= passed < 20
     assert cluster.spec()["leaseTransitions"] == 1
+
+
+@pytest.mark.parametrize("seconds", [3, 15, 300])
+def test_a_lease_of_another_duration_is_taken_over_when_that_has_passed(cluster: Cluster, seconds: int) -> None:
+    """The leader renews often enough, and stops well before anybody else may begin."""
+    terms = Terms(timedelta(seconds=seconds))
+    first, second = (Election(cluster.lease(), name, cluster.clock, terms) for name in "ab")
+    for _ in range(10):
+        first.attempt()
+        second.attempt()
+        assert (first.leads(), second.leads()) == (True, False)
+        cluster.clock.pass_by(terms.retry)
+    dead = terms.retry.total_seconds()
+    while not second.leads():
+        cluster.clock.pass_by(terms.retry)
+        dead += terms.retry.total_seconds()
+        second.attempt()
+        assert not (first.leads() and second.leads())
+    assert seconds <= dead <= seconds + 2 * terms.retry.total_seconds()
+    assert cluster.spec()["leaseDurationSeconds"] == seconds
 
 
 def test_a_leader_that_cannot_renew_stops_before_another_may_begin(cluster: Cluster) -> None:
