@@ -26,7 +26,9 @@ KEPT = (
     Resource("", "v1", "serviceaccounts", "ServiceAccount"),
     Resource("", "v1", "services", "Service"),
     Resource("batch", "v1", "cronjobs", "CronJob"),
+    Resource("batch", "v1", "jobs", "Job"),
     Resource("external-secrets.io", "v1", "externalsecrets", "ExternalSecret"),
+    Resource("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor"),
     Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
 )

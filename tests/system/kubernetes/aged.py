@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,3 +86,23 @@ def _about(target: Mapping[str, str], objects: Sequence[Json]) -> Iterator[Json]
         names = {"kind": found["kind"], "name": found["metadata"]["name"]}
         if all(re.fullmatch(pattern, names[key]) for key, pattern in target.items()):
             yield found
+
+
+def main(program: str, *arguments: str) -> int:
+    """Run kubectl, and tell it in its own words what a folder after ``-k`` or ``kustomize`` says."""
+    words = list(arguments)
+    with tempfile.TemporaryDirectory() as out:
+        for number, word in enumerate(words[:-1], 1):
+            if word in ("-k", "kustomize"):
+                age(Path(words[number]), Path(out), lambda folder: _rendered(program, folder))
+                words[number] = out
+        return subprocess.run([program, *words], check=False).returncode  # noqa: S603 - kubectl, as somebody typed it
+
+
+def _rendered(program: str, folder: Path) -> list[Json]:
+    done = subprocess.run([program, "kustomize", folder], capture_output=True, check=True)  # noqa: S603 - kubectl
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
