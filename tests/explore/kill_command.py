@@ -1,4 +1,4 @@
-"""``python -m tests.explore kill``: kill real runs and leaders again and again, let real daemons race; on every core."""
+"""``python -m tests.explore kill``: kill runs and leaders at random instants, and let daemons race; on every core."""
 
 from __future__ import annotations
 
