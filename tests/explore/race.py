@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, partial
+from itertools import count
 
 from rotator.marker import Marker
 from rotator.model import Credential, Request
@@ -17,7 +18,8 @@ from rotator.plan import STOPPED
 from rotator.rotate import Result
 from rotator.testing.state import Token
 from tests.explore.direct import Guard
-from tests.explore.schedule import Changes, Chooser, Program, Stage, Turn, alternatives, following
+from tests.explore.schedule import Chooser, Program, Stage, Turn, Witness
+from tests.explore.situation import Aliases
 from tests.explore.watch import Watch, comes_to_rest
 from tests.explore.world import Moment, World
 from tests.scenario.killing import Killed
@@ -45,6 +47,8 @@ class Part:
 
     name: str
     play: Callable[[Scenery, Guard], object]
+    does: Hashable = None
+    """What it does, if somebody else may do the very same; None for what nobody else does."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Race:
     leaves: bool = False
     """Whether something may be left behind for further runs."""
 
+    def are_twins(self, one: int, other: int) -> bool:
+        """Whether two of those who take part, by their numbers, do the same."""
+        return self.parts[one].does is not None and self.parts[one].does == self.parts[other].does
+
 
 @dataclass(frozen=True)
 class Played:
@@ -71,17 +79,21 @@ class Played:
     turns: Sequence[Turn]
     violations: tuple[str, ...]
     looks: int
+    end: str = ""
+    """What came of it, before further runs; empty when it was not played to its end."""
 
 
 def rotator(name: str, request: Request | None = None, *, times: int = 1, **changes: object) -> Part:
-    """Run the credential, with some of its configuration changed; so many times."""
+    """Run the credential, with some of its configuration changed; so many times. Its names are drawn apart."""
 
     def play(scenery: Scenery, guard: Guard) -> Result:
         mine = replace(scenery.credential, **changes)  # type: ignore[arg-type] # fields of a credential
-        results = [scenery.world.run(mine, request, guard=scenery.watch.guard(guard)) for _ in range(times)]
+        drawn = partial(lambda numbers: str(next(numbers)), count(10_000 * (ord(name) - ord("A") + 2)))
+        watched = scenery.watch.guard(guard)
+        results = [scenery.world.run(mine, request, guard=watched, draw=drawn) for _ in range(times)]
         return max(results, key=lambda it: it.exit_code)
 
-    return Part(name, play)
+    return Part(name, play, (request, times, tuple(sorted(changes.items()))))
 
 
 def pause(*durations: timedelta) -> Part:
@@ -122,16 +134,20 @@ class Theatre:
         self._restful: set[Hashable] = set()
         """What schedules have left behind that came to rest."""
 
-    def play(self, choose: Chooser) -> Played:
-        """Play once, and judge."""
+    def play(self, choose: Chooser, attend: Callable[[World, Watch], Witness] | None = None) -> Played:
+        """Play once, and judge, unless somebody who attends has seen what follows already."""
         self.world.go_back(self._moment)
         watch = Watch(self.world, self._credential, self.race.overlaps, self._foreign)
         scenery = Scenery(self.world, watch, self._credential)
-        stage = Stage([self._program(part, scenery) for part in self.race.parts], choose)
+        programs = [self._program(part, scenery) for part in self.race.parts]
+        stage = Stage(programs, choose, attend(self.world, watch) if attend else None)
         outcomes = stage.play()
+        if stage.is_cut:
+            return Played(stage.turns, (), watch.looks)
         wrong = [*self._of_outcomes(outcomes), *self._of_the_round(scenery, outcomes)]
+        end = ended(outcomes, watch)
         wrong += self._of_rest(scenery)
-        return Played(stage.turns, (*watch.violations, *wrong), watch.looks)
+        return Played(stage.turns, (*watch.violations, *wrong), watch.looks, end)
 
     @staticmethod
     def _program(part: Part, scenery: Scenery) -> Program:
@@ -187,36 +203,10 @@ class Theatre:
         return [] if result.reason in STOPPED and is_fine else wrong
 
 
-@dataclass(frozen=True)
-class Covered:
-    """How much was played, and what was found: a violation, and the schedule that shows it."""
-
-    schedules: int = 0
-    steps: int = 0
-    looks: int = 0
-    found: tuple[tuple[str, Changes], ...] = ()
-
-    def __add__(self, played: Played) -> Covered:
-        return replace(
-            self, schedules=self.schedules + 1, steps=self.steps + len(played.turns), looks=self.looks + played.looks
-        )
-
-
-def all_schedules(theatre: Theatre, bound: int, share: tuple[int, int] = (0, 1)) -> Covered:
-    """Play every schedule with at most so many preemptions; of several shares, the schedules of one."""
-    number, shares = share
-    covered = Covered()
-    left: list[Changes] = [{}]
-    while left:
-        changes = left.pop()
-        played = theatre.play(following(changes))
-        begins = changes.keys() <= {0}  # who begins: every share goes through it, what follows on it is divided
-        if number == 0 or not begins:
-            covered += played
-            covered = replace(covered, found=(*covered.found, *((it, changes) for it in played.violations)))
-        more = alternatives(changes, played.turns, bound=bound, deaths=theatre.race.deaths)
-        left += [it for at, it in enumerate(more) if not begins or it.keys() <= {0} or at % shares == number]
-    return covered
+def ended(outcomes: Sequence[object], watch: Watch) -> str:
+    """Tell what came of a race: how each ended, and all that is there and still matters."""
+    told = [(int(it.exit_code), it.reason, it.done) if isinstance(it, Result) else type(it).__name__ for it in outcomes]
+    return Aliases()(repr((told, watch.fingerprint(), len(watch.published))))
 
 
 class Dice:

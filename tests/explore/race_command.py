@@ -10,15 +10,14 @@ from typing import NamedTuple
 import click
 
 from tests.explore import race_wild
-from tests.explore.race import Played, Race, Theatre, all_schedules
+from tests.explore.race import Played, Race, Theatre
+from tests.explore.race_all import all_schedules, seen
 from tests.explore.race_kinds import BY_NAME, RACES
 from tests.explore.report import Row, joined
 from tests.explore.schedule import following, read_back, spelled, story
 
 PREEMPTIONS = 3
 STEPS = 1_000_000
-SHARES = 8
-"""Into so many parts the schedules of a race are divided."""
 AT_ONCE = 20_000
 """Steps by chance that one process does in one go."""
 FAR = 1_000_000
@@ -27,11 +26,11 @@ CHANCE = "random:"
 
 
 class Task(NamedTuple):
-    """A part of the exploration that one process does: a share of a race's schedules, or races by chance."""
+    """A part of the exploration that one process does: all schedules of a race, or races by chance."""
 
     race: str
     preemptions: int = 0
-    share: int = 0
+    is_compared: bool = False
     first: int = 0
     steps: int = 0
 
@@ -41,25 +40,22 @@ class Task(NamedTuple):
 @click.option("--steps", default=STEPS, show_default=True, help="Steps of the sample by chance.")
 @click.option("--seed", default=1, show_default=True, help="Of the sample; the same seed does the same.")
 @click.option("--race", "races", multiple=True, type=click.Choice(list(BY_NAME)), help="Only this race, no sample.")
+@click.option("--compare", is_flag=True, help="Play each schedule, too, and see that nothing else comes of it.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--replay", metavar="SCHEDULE", help="Play one schedule: 'alike 5:1 12:0', or 'random:7'.")
 def command(
-    *, preemptions: int, steps: int, seed: int, races: Sequence[str], jobs: int, replay: str | None
+    *, preemptions: int, steps: int, seed: int, races: Sequence[str], jobs: int, replay: str | None, compare: bool
 ) -> tuple[Row, ...]:
     """Interleave the calls of rotators that race, and of whoever comes in between."""
     if replay:
         return replayed(replay)
     chosen = [BY_NAME[name] for name in races] or RACES
-    tasks = [Task(race.name, bound(race, preemptions), share) for race in chosen for share in range(SHARES)]
-    if not races:
+    longest_first = sorted(chosen, key=lambda race: (len(race.parts), race.deaths), reverse=True)
+    tasks = [Task(race.name, preemptions, compare) for race in longest_first]
+    if not (races or compare):
         goes = range(0, steps, AT_ONCE)
         tasks += [Task("random", first=(seed * len(goes) + go // AT_ONCE) * FAR, steps=AT_ONCE) for go in goes]
     return joined(done(tasks, jobs))
-
-
-def bound(race: Race, preemptions: int) -> int:
-    """Tell how many preemptions are explored: one fewer where a third takes part, or where somebody dies."""
-    return max(preemptions - (len(race.parts) > 2 or race.deaths > 0), 0)
 
 
 def done(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
@@ -77,10 +73,16 @@ def explored(task: Task) -> Row:
 
 
 def enumerated(task: Task) -> Row:
-    """Play a share of all schedules of a race."""
-    covered = all_schedules(Theatre(BY_NAME[task.race]), task.preemptions, (task.share, SHARES))
-    counts = {"schedules": covered.schedules, "steps": covered.steps, "looks": covered.looks}
-    return Row(task.race, counts, tuple(told(what, task.race, spelled(changes)) for what, changes in covered.found))
+    """Play all schedules of a race."""
+    theatre = Theatre(BY_NAME[task.race])
+    covered = all_schedules(theatre, task.preemptions)
+    counts = {name: getattr(covered, name) for name in ("schedules", "steps", "looks", "situations")}
+    wrong = [told(what, task.race, spelled(changes)) for what, changes in covered.found]
+    if task.is_compared:
+        each = all_schedules(theatre, task.preemptions, is_merged=False)
+        counts |= {"ends": len(covered.ends), "each": each.schedules}
+        wrong += [] if seen(each) == seen(covered) else ["of each schedule by itself comes something else"]
+    return Row(task.race, counts, tuple(wrong))
 
 
 def sampled(task: Task) -> Row:

@@ -52,6 +52,21 @@ class Chooser(Protocol):
         ...
 
 
+class Witness:
+    """Stands around what programs do, and may end it all; this one looks away."""
+
+    def called(self, _number: int, _label: str, call: Callable[[], T], /) -> T:
+        """Do a program's call."""
+        return call()
+
+    def died(self, number: int, /) -> None:
+        """Hear that a program is ended before the call that it was about to do."""
+
+    def goes_on(self, _step: int, _players: Sequence[Player], _before: int | None, /) -> bool:
+        """Say whether this is worth going on with, before each turn."""
+        return True
+
+
 @dataclass
 class Player:
     """One program and its thread."""
@@ -72,10 +87,13 @@ class Player:
 class Stage:
     """Plays some programs once, as the chooser says; ``turns`` is what happened."""
 
-    def __init__(self, programs: Sequence[Program], choose: Chooser) -> None:
+    def __init__(self, programs: Sequence[Program], choose: Chooser, witness: Witness | None = None) -> None:
         self.turns: list[Turn] = []
+        self.is_cut = False
+        """Whether the witness has seen enough: then each program was ended where it stood."""
         self._players = [Player(number, program) for number, program in enumerate(programs)]
         self._choose = choose
+        self._witness = witness or Witness()
         self._before: int | None = None
 
     def play(self) -> list[object]:
@@ -108,22 +126,28 @@ class Stage:
             if is_first:
                 player.is_ready.release()
                 player.baton.acquire()
-            elif self._next() is not player:
+            elif not self.is_cut and self._next() is not player:
                 player.baton.acquire()
-            if player.is_doomed:
+            if player.is_doomed or self.is_cut:
+                self._witness.died(player.number)
                 raise Killed
-            return call()
+            return self._witness.called(player.number, label, call)
 
         return guard
 
     def _pass_on(self) -> None:
-        """Give the turn to whoever is next, unless all is over."""
-        if not all(player.is_over for player in self._players):
+        """Give the turn to whoever is next, unless all is over; once all is cut, one after the other ends."""
+        left = [player for player in self._players if not player.is_over]
+        if left and not self.is_cut:
             self._next()
+        elif left:
+            left[0].baton.release()
 
     def _next(self) -> Player:
         """Choose, note it, and hand over the baton unless it stays where it is."""
         able = tuple(player.number for player in self._players if not player.is_over)
+        if not self._witness.goes_on(len(self.turns), self._players, self._before):
+            return self._cut(able)
         turn = Turn(able, self._before, 0)
         usual = Turn(able, self._before, turn.usual)
         chosen = self._choose(len(self.turns), usual)
@@ -132,6 +156,14 @@ class Stage:
         self.turns.append(Turn(able, self._before, chosen, player.label))
         is_same, self._before = player.number == self._before, player.number
         if not is_same:
+            player.baton.release()
+        return player
+
+    def _cut(self, able: Sequence[int]) -> Player:
+        """End all programs where they stand, beginning with whoever was before, in whose thread this is."""
+        self.is_cut = True
+        player = self._players[self._before if self._before in able and self._before is not None else able[0]]
+        if player.number != self._before:
             player.baton.release()
         return player
 

@@ -221,7 +221,7 @@ class Watch:
                 for stored in records
                 if stored
             ),
-            tuple((token, whose.get(secret, ""), last) for (token, secret), last in sorted(self._read.items())),
+            tuple(sorted((token, whose.get(secret, ""), last) for (token, secret), last in self._read.items())),
             tuple(sorted(self._ends.items())),
             tuple(sorted(self._latest.items())),
             (tuple(sorted(self._excused)), self._may_fall, self._serial),

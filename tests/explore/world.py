@@ -157,11 +157,11 @@ class World:
 
     # what rotators are given
 
-    def ports(self, guard: Guard = at_once) -> Ports:
+    def ports(self, guard: Guard = at_once, draw: Callable[[], str] | None = None) -> Ports:
         """Give an executor all that it touches, each with a cluster and a memory of its own."""
         pve = DirectPve(self.pve, self.source, self.clock.monotonic, guard)
         store = {KIND: Guarded(self.store, guard)}
-        return Ports(pve, store, Watched(self.clock, guard), self.events.append, self.draw)
+        return Ports(pve, store, Watched(self.clock, guard), self.events.append, draw or self.draw)
 
     def draw(self) -> str:
         """Draw the random part of a name."""
@@ -174,10 +174,11 @@ class World:
         request: Request | None = None,
         *,
         guard: Guard = at_once,
+        draw: Callable[[], str] | None = None,
         **wish: Any,  # noqa: ANN401 - fields of a request
     ) -> Result:
         """Run one credential until it rests."""
-        ports = self.ports(guard)
+        ports = self.ports(guard, draw)
         user = ports.pve.users().get(credential.userid)
         return Run(credential, ports, request or Request(**wish), user).until_rest()
 
