@@ -80,6 +80,7 @@ FilePath = Annotated[str, *_text(values.parse_file, pattern="^/")]
 ApiPath = Annotated[str, *_text(values.parse_probe, pattern="^/")]
 Endpoint = Annotated[str, *_text(values.parse_endpoint, pattern="^[^/]+$")]
 ListenAddress = Annotated[str, *_text(values.parse_listen)]
+HostName = Annotated[str, *_text(values.parse_host)]
 PresetName = Annotated[str, *_text(parse_preset, enum=sorted(PRESETS))]
 Url = Annotated[str, *_text(values.parse_url, pattern="^https://")]
 FieldText = Annotated[str, *_text(_template)]
@@ -345,12 +346,23 @@ class ServicePart(Part):
     lease: LeasePart | None = Field(None, description="The Kubernetes Lease that says which of several works.")
     listen: ListenAddress | None = Field(
         None,
-        description="Where /healthz, /readyz and /metrics are: address:port, or none. Default: 127.0.0.1:9105. "
-        "An address that others reach needs tls and token.",
+        description="Where the status page, /healthz, /readyz and /metrics are: address:port, or none. "
+        "Default: 127.0.0.1:9105. An address that others reach needs tls and token.",
     )
     tls: ListenTlsPart | None = Field(None, description="Its certificate, for HTTPS. Default: HTTP.")
     token: Reference | None = Field(
-        None, description="The bearer token that whoever reads the metrics shows. Default: none is needed."
+        None, description="The token that whoever reads page or metrics shows. Default: none is needed."
+    )
+    hosts: Annotated[tuple[HostName, ...], Strict(strict=False)] = Field(
+        (), description="The names by which browsers reach it, beside localhost and addresses."
+    )
+    rotate_now: bool = Field(
+        default=False, description="Let whoever shows the token have a credential rotated now. Default: false."
+    )
+    probes: ListenAddress | None = Field(
+        None,
+        description="A second address, for /healthz, /readyz and /metrics alone: plain HTTP, without a token, whatever "
+        "reaches it. For the inside of a pod. Default: none.",
     )
 
 

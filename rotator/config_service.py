@@ -14,7 +14,7 @@ from rotator.config_values import NOWHERE, check_certificates
 from rotator.errors import ConfigError
 from rotator.faults import InvalidValueError
 from rotator.references import FileReference, SecretReference, check
-from rotator.settings import LeaseSettings, ListenSettings, ServiceSettings
+from rotator.settings import LeaseSettings, ListenSettings, ProbeSettings, ServiceSettings
 from rotator.yaml_lines import Loc
 
 BUSIEST = timedelta(seconds=10)
@@ -41,7 +41,15 @@ def settle_service(findings: Findings, service: Salvaged[ServicePart], refer: Re
         retry_most=part.retries.most,
         lease=LeaseSettings(part.lease.name, part.lease.namespace) if part.lease else None,
         listen=_listen(findings, service, refer),
+        probes=_probes(part),
     )
+
+
+def _probes(part: ServicePart) -> ProbeSettings | None:
+    if part.probes is None or part.probes == NOWHERE:
+        return None
+    host, _, port = part.probes.rpartition(":")
+    return ProbeSettings(host, int(port))
 
 
 def _listen(findings: Findings, service: Salvaged[ServicePart], refer: Refer) -> ListenSettings | None:
@@ -50,6 +58,8 @@ def _listen(findings: Findings, service: Salvaged[ServicePart], refer: Refer) ->
     token = refer(part.token, (*loc, "token")) if part.token else None
     if part.tls:
         _check_tls(findings, part.tls, (*loc, "tls"))
+    if part.rotate_now and part.token is None and "token" not in service.faulty:
+        findings.add((*loc, "rotate_now"), "there is no token, so everybody could", "add service.token")
     if part.listen == NOWHERE:
         return None
     host, _, port = (part.listen or USUAL).rpartition(":")
@@ -65,6 +75,8 @@ def _listen(findings: Findings, service: Salvaged[ServicePart], refer: Refer) ->
         key=Path(part.tls.key) if part.tls else None,
         token=token,
         is_configured=part.listen is not None,
+        hosts=part.hosts,
+        offers_rotation=part.rotate_now,
     )
 
 

@@ -234,6 +234,16 @@ def parse_listen(text: str) -> str:
     raise InvalidValueError("not an address with a port", f'write 127.0.0.1:9105, "[::]:9105", or {NOWHERE}')
 
 
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
+
+def parse_host(text: str) -> str:
+    """Read the name of a machine, without a port; returns it in lower case."""
+    if not _HOST_NAME.fullmatch(text.lower()):
+        raise InvalidValueError("not the name of a host", "write rotate.example.net, without a scheme and a port")
+    return text.lower()
+
+
 def check_certificates(path: Path) -> None:
     """Look whether a file holds certificates in PEM. Raises: ``InvalidValueError``."""
     try:

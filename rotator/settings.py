@@ -72,7 +72,8 @@ class ListenSettings:
     """Where the service answers over HTTP. With ``certificate`` and ``key``, which come together, it speaks TLS.
 
     An address that others reach has them and ``token``. ``is_configured`` is False for what holds without a word in the
-    configuration: then it is no error that the port is taken. Port 0 is any that is free.
+    configuration: then it is no error that the port is taken. Port 0 is any that is free. ``hosts`` are the names by
+    which browsers reach it, beside addresses and ``localhost``.
     """
 
     host: str = "127.0.0.1"
@@ -81,6 +82,17 @@ class ListenSettings:
     key: Path | None = None
     token: SecretReference | None = None
     is_configured: bool = False
+    hosts: tuple[str, ...] = ()
+    offers_rotation: bool = False
+    """Whether whoever shows the token may have a credential rotated now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """Where probes and metrics are answered for everybody, over plain HTTP: inside a pod."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,7 @@ class ServiceSettings:
     retry_most: timedelta = timedelta(hours=6)
     lease: LeaseSettings | None = None
     listen: ListenSettings | None = ListenSettings()
+    probes: ProbeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,14 +18,14 @@ import click
 
 from rotator import config, registry
 from rotator.cli import invocation, sharding
+from rotator.cli.answering import Desk, answering
 from rotator.cli.invocation import Invocation, common_options, invoked
 from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, surviving
 from rotator.cli.stopping import Stop, handling, leave, stopping
-from rotator.cli.voice import say, warn
+from rotator.cli.voice import say
 from rotator.clock import Clock
 from rotator.errors import ConfigError, RotatorError
 from rotator.events import Listener
-from rotator.references import resolve
 from rotator.settings import Settings
 from rotator.shards import Shard
 from rotator.wiring import open_fleet
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from rotator.logs.lines import Log
     from rotator.service.bell import Bell
     from rotator.service.leader import Leader
-    from rotator.service.reload import Source
     from rotator.service.service import Service
-    from rotator.service.web import Route
 
 PACKAGE = "proxmox-token-rotator"
 NEEDED = ("apscheduler", "cheroot", "prometheus_client", "structlog")
@@ -147,7 +145,7 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     service.board.watch(diary.see)
     metrics.watch(service.board)
     pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
-    with answering(source, pages, clock, house.caught):
+    with answering(Desk(source, service, pages, clock, house.caught)):
         until_stopped(service, bell, beat=pulse.beat)
 
 
@@ -187,39 +185,6 @@ def leader_of(settings: Settings, candidacy: Candidacy, clock: Clock, ring: Call
     name = lease.name if shard.count == 1 else f"{lease.name}-{shard.index}"
     leases = KubernetesLease(name, lease.namespace or pod.namespace, pod)
     return Campaign(Election(leases, identity(), clock, Terms(candidacy.lease)), ring)
-
-
-@contextmanager
-def answering(
-    source: Source, pages: Mapping[str, Route], clock: Clock, caught: Callable[[Exception], None]
-) -> Iterator[None]:
-    """Answer over HTTP, as the configuration says.
-
-    Raises: ``ConfigError`` when the address that it names cannot be had; without the usual one the service does.
-    """
-    listen = source.settings.service.listen
-    if listen is None:
-        yield
-        return
-    from rotator.service.server import Server  # noqa: PLC0415 - see above
-    from rotator.service.web import Gate, Site  # noqa: PLC0415 - see above
-
-    token = listen.token
-    gate = Gate(lambda: resolve(token, environ=os.environ, backends=source.settings.backends), clock) if token else None
-    try:
-        server = Server(listen, Site(pages, gate, caught))
-    except ConfigError as error:
-        if listen.is_configured:
-            raise
-        warn(f"rotate: no /metrics and no /healthz: {error.message}; {error.hint}")
-        yield
-        return
-    server.start()
-    say(f"rotate: answering at {server.url}")
-    try:
-        yield
-    finally:
-        server.close()
 
 
 def until_stopped(service: Service, bell: Bell, grace: float = GRACE, beat: Callable[[], None] = lambda: None) -> None:

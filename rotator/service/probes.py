@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -12,28 +13,28 @@ from prometheus_client.exposition import choose_encoder
 
 from rotator.service.health import Pulse, unready
 from rotator.service.standing import Standing
-from rotator.service.web import Answer, Environ, Route
+from rotator.service.web import Access, Answer, Asked, Route
 
 
 def routes(
     standing: Callable[[], Standing], pulse: Pulse, registry: CollectorRegistry, now: Callable[[], datetime]
 ) -> Mapping[str, Route]:
-    """Return what a service answers; the probes of Kubernetes can show no token, so theirs are open."""
+    """Return what machines ask for; the probes of Kubernetes can show no token, so theirs are open."""
 
-    def healthz(_environ: Environ) -> Answer:
+    def healthz(_asked: Asked) -> Answer:
         return spoken(ok=pulse.is_felt(), reasons=[] if pulse.is_felt() else ["scheduler-hangs"])
 
-    def readyz(_environ: Environ) -> Answer:
+    def readyz(_asked: Asked) -> Answer:
         reasons = unready(standing(), now())
         return spoken(ok=not reasons, reasons=reasons)
 
-    def metrics(environ: Environ) -> Answer:
-        encode, kind = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+    def metrics(asked: Asked) -> Answer:
+        encode, kind = choose_encoder(asked.header("Accept"))
         return Answer(HTTPStatus.OK, encode(registry), kind)
 
     return {
-        "/healthz": Route(healthz, is_open=True),
-        "/readyz": Route(readyz, is_open=True),
+        "/healthz": Route(healthz, Access.OPEN),
+        "/readyz": Route(readyz, Access.OPEN),
         "/metrics": Route(metrics),
     }
 
@@ -42,3 +43,8 @@ def spoken(*, ok: bool, reasons: list[str]) -> Answer:
     """Answer a probe."""
     body = json.dumps({"ok": ok, "reasons": reasons}).encode() + b"\n"
     return Answer(HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+def opened(routes: Mapping[str, Route]) -> Mapping[str, Route]:
+    """Return the same for an address at which everybody may ask everything: inside a pod."""
+    return {path: replace(route, access=Access.OPEN) for path, route in routes.items()}

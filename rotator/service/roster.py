@@ -86,8 +86,16 @@ class Roster:
             self._entries[name] = replace(after, wish=wish)
 
     def ask(self, name: str, wish: Wish) -> bool:
-        """Note a wish; False when there is no such credential here."""
-        return self._edit([name], lambda entry: replace(entry, wish=wish))
+        """Note a wish; False when there is no such credential here.
+
+        Repeat: who wants what somebody already waits for gets it with him, in one run.
+        """
+
+        def noted(entry: Entry) -> Entry:
+            is_asked = entry.wish is not None and entry.wish.request == wish.request
+            return entry if is_asked else replace(entry, wish=wish)
+
+        return self._edit([name], noted)
 
     def wake_all(self, now: datetime, why: Trigger) -> None:
         """Make it everybody's turn, also of those who are held after a failure."""

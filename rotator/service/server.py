@@ -1,4 +1,4 @@
-"""The HTTP server: cheroot, with threads, TLS and limits. The only module that knows it.
+"""The HTTP server: cheroot, with threads, TLS and limits. Only this module and its lobby know it.
 
 Not taken: ``http.server``, which is not made for networks; waitress, which has no TLS.
 """
@@ -17,15 +17,17 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server as WsgiServer
 
 from rotator.errors import ConfigError
+from rotator.service.lobby import Connection, Limits, Lobby, listening
 from rotator.settings import ListenSettings
 
-THREADS = 8
-TIMEOUT = 10
-"""Seconds for a request to come, and for an answer to be taken."""
+WAITING = 64
+"""Connections that the machine keeps for us while we let others in."""
 GRACE = 1
 """Seconds that answers under way have when the server ends."""
 LARGEST_HEADER = 16 * 1024
 LARGEST_BODY = 16 * 1024
+
+USUAL = Limits()
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +38,9 @@ class Server:
     Raises: ``ConfigError`` when the address cannot be had, or certificate and key do not go together.
     """
 
-    def __init__(self, listen: ListenSettings, application: WSGIApplication) -> None:
+    def __init__(self, listen: ListenSettings, application: WSGIApplication, limits: Limits = USUAL) -> None:
         self._scheme = "https" if listen.certificate else "http"
-        self._server = Quiet(
-            (listen.host, listen.port),
-            application,
-            numthreads=THREADS,
-            server_name="rotate",
-            timeout=TIMEOUT,
-            shutdown_timeout=GRACE,
-        )
+        self._server = Quiet((listen.host, listen.port), application, limits)
         self._server.max_request_header_size = LARGEST_HEADER
         self._server.max_request_body_size = LARGEST_BODY
         if listen.certificate and listen.key:
@@ -74,7 +69,30 @@ class Server:
 
 
 class Quiet(WsgiServer):
-    """Writes nothing to stderr: what broke a connection is of interest to nobody but its other end."""
+    """Lets nobody hold it up, and writes nothing to stderr: what broke a connection is of interest to its other end."""
+
+    ConnectionClass = Connection
+
+    def __init__(self, address: tuple[str, int], application: WSGIApplication, limits: Limits) -> None:
+        self._limits = limits
+        self._application = application
+        super().__init__(
+            address,
+            application,
+            numthreads=limits.threads,
+            server_name="rotate",
+            timeout=limits.idle,  # type: ignore[arg-type] # a socket takes parts of a second
+            shutdown_timeout=GRACE,
+            request_queue_size=WAITING,
+        )
+        self.expiration_interval = limits.tick
+
+    def prepare(self) -> None:
+        """Take the address, and make where connections wait."""
+        super().prepare()
+        self._connections.close()  # type: ignore[has-type] # cheroot's
+        self.lobby = self._connections = Lobby(self, self._limits)
+        self.wsgi_app = listening(self.lobby, self._application)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - cheroot's
         """Tell who debugs."""

@@ -1,30 +1,30 @@
 """What is answered over HTTP, as a WSGI application: who may ask for what, and how it is wrapped.
 
 Whoever adds a page adds a ``Route``; what a request must show, the methods and the headers are seen to here. Not taken:
-a web framework, for three paths that take no parameters.
+a web framework, for a dozen paths that take no parameters.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from http import HTTPStatus
-from threading import Lock
 from typing import Any
 from wsgiref.types import StartResponse
 
-from rotator.clock import Clock
-from rotator.errors import RotatorError
-from rotator.model import Secret
+from rotator.service.gate import Gate
+from rotator.service.hosts import is_ours, is_same_origin
+from rotator.service.sessions import Session, Sessions
 
 Environ = dict[str, Any]
 """A request, as WSGI hands it over."""
-MEMORY = 60.0
-"""Seconds for which the bearer token is not asked for again."""
+JSON = "application/json"
+LARGEST_BODY = 4096
 HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
@@ -33,65 +33,62 @@ HEADERS = (
 """On every answer; a page that needs others gives a header of the same name."""
 
 
+class Access(Enum):
+    """Who may ask. Probes can show no token; but for them everybody must ask for us by a name of ours."""
+
+    OPEN = "everybody, by whatever name"
+    PUBLIC = "everybody"
+    GUARDED = "who has shown the token, where one is configured"
+    PROVEN = "who has shown the token"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and the browser that made it if that has logged in; ``is_proven`` if the token was shown."""
+
+    environ: Environ = field(repr=False)
+    session: Session | None = None
+    is_proven: bool = False
+
+    def header(self, name: str) -> str:
+        """Return a header, "" if there is none."""
+        return str(self.environ.get(f"HTTP_{name.upper().replace('-', '_')}", ""))
+
+    def body(self) -> bytes:
+        """Read what came with it, up to a few thousand bytes."""
+        length = self.environ.get("CONTENT_LENGTH") or "0"
+        return bytes(self.environ["wsgi.input"].read(min(int(length), LARGEST_BODY)))
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is sent back."""
 
     status: HTTPStatus
-    body: bytes
-    kind: str = "application/json"
+    body: bytes = b""
+    kind: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path. ``is_open`` is True for what needs no token: probes have none."""
+    """One path. Who may not see it is sent to the path ``otherwise``, if that is given."""
 
-    answer: Callable[[Environ], Answer]
-    is_open: bool = False
+    answer: Callable[[Asked], Answer]
+    access: Access = Access.GUARDED
     methods: tuple[str, ...] = ("GET", "HEAD")
+    otherwise: str = ""
 
 
-class Gate:
-    """Knows the bearer token that must be shown. What ``read`` gets is kept for a minute: nobody can make us ask.
-
-    While it cannot be read the one that was known holds on; where none was, nobody comes in.
-    """
-
-    def __init__(self, read: Callable[[], Secret], clock: Clock) -> None:
-        self._read = read
-        self._clock = clock
-        self._lock = Lock()
-        self._known: Secret | None = None
-        self._since: float | None = None
-
-    def admits(self, header: str) -> bool:
-        """Say whether an ``Authorization`` header shows the token; takes as long for a wrong one as for a right one."""
-        known = self._current()
-        scheme, _, shown = header.partition(" ")
-        if known is None or scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(shown.strip().encode("latin-1", "replace"), known.reveal().encode())
-
-    def _current(self) -> Secret | None:
-        with self._lock:
-            now = self._clock.monotonic()
-            if self._since is None or now - self._since >= MEMORY:
-                self._since = now
-                try:
-                    self._known = self._read()
-                except RotatorError:
-                    return self._known
-            return self._known
-
-
+@dataclass(frozen=True)
 class Site:
-    """The application. Without a gate everybody may read everything; ``caught`` is told of bugs."""
+    """The application. Without a gate there is no token, and nothing is guarded; ``caught`` is told of bugs."""
 
-    def __init__(self, routes: Mapping[str, Route], gate: Gate | None, caught: Callable[[Exception], None]) -> None:
-        self._routes = routes
-        self._gate = gate
-        self._caught = caught
+    routes: Mapping[str, Route]
+    caught: Callable[[Exception], None]
+    gate: Gate | None = None
+    sessions: Sessions | None = None
+    names: tuple[str, ...] = ()
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -102,20 +99,62 @@ class Site:
 
     def answered(self, environ: Environ) -> Answer:
         """Find the answer; a bug is one, too."""
-        route = self._routes.get(environ["PATH_INFO"])
+        route = self.routes.get(environ["PATH_INFO"])
+        if route and route.access is not Access.OPEN and not is_ours(environ.get("HTTP_HOST", ""), self.names):
+            return plain(HTTPStatus.MISDIRECTED_REQUEST, why="names of ours are listed in service.hosts")
         if route is None:
             return plain(HTTPStatus.NOT_FOUND)
         if environ["REQUEST_METHOD"] not in route.methods:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", ", ".join(route.methods)))
         try:
-            if self._gate and not route.is_open and not self._gate.admits(environ.get("HTTP_AUTHORIZATION", "")):
-                return plain(HTTPStatus.UNAUTHORIZED, ("WWW-Authenticate", 'Bearer realm="rotate"'))
-            return route.answer(environ)
+            asked = self._asked(environ)
+            return self._refusal(route, asked) or route.answer(asked)
         except Exception as error:  # noqa: BLE001 - a bug in a page ends neither the thread nor the service
-            self._caught(error)
+            self.caught(error)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
 
+    def _asked(self, environ: Environ) -> Asked:
+        """Find out who asks; whoever shows a token is judged by that alone."""
+        if self.gate is None:
+            return Asked(environ)
+        if header := environ.get("HTTP_AUTHORIZATION", ""):
+            return Asked(environ, is_proven=self.gate.admits(header))
+        cookie = environ.get("HTTP_COOKIE", "")
+        session = self.sessions.find(cookie, self.gate.mark()) if self.sessions and cookie else None
+        return Asked(environ, session, is_proven=session is not None)
 
-def plain(status: HTTPStatus, *headers: tuple[str, str]) -> Answer:
-    """Answer with nothing but a status."""
-    return Answer(status, f"{status.phrase.lower()}\n".encode(), "text/plain; charset=utf-8", headers)
+    def _refusal(self, route: Route, asked: Asked) -> Answer | None:
+        is_guarded = route.access is Access.PROVEN or (route.access is Access.GUARDED and self.gate is not None)
+        if is_guarded and not asked.is_proven:
+            if route.otherwise:
+                return plain(HTTPStatus.SEE_OTHER, ("Location", route.otherwise))
+            return plain(HTTPStatus.UNAUTHORIZED, ("WWW-Authenticate", 'Bearer realm="rotate"'))
+        return forgery(route, asked) if asked.environ["REQUEST_METHOD"] == "POST" else None
+
+
+def forgery(route: Route, asked: Asked) -> Answer | None:
+    """Refuse a wish that another site may have made a browser utter; None if it is none.
+
+    Whoever shows the token itself is no browser that was tricked. A browser says in ``Origin`` who asks, sends no JSON
+    for another site, and only our page knows what is shown in ``X-CSRF-Token``.
+    """
+    if asked.is_proven and asked.session is None and not asked.header("Origin"):
+        return None
+    if asked.session and route.access is not Access.PUBLIC and not asked.session.permits(asked.header("X-CSRF-Token")):
+        return plain(HTTPStatus.FORBIDDEN, why="X-CSRF-Token is not that of this session")
+    return foreign(asked)
+
+
+def foreign(asked: Asked) -> Answer | None:
+    """Refuse what does not come from a page of ours, or not as JSON."""
+    if not is_same_origin(asked.environ):
+        return plain(HTTPStatus.FORBIDDEN, why="another site asks")
+    if asked.environ.get("CONTENT_TYPE", "").partition(";")[0].strip() != JSON:
+        return plain(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    return None
+
+
+def plain(status: HTTPStatus, *headers: tuple[str, str], why: str = "") -> Answer:
+    """Answer with nothing but a status, and why."""
+    said = f"{status.phrase.lower()}: {why}" if why else status.phrase.lower()
+    return Answer(status, f"{said}\n".encode(), "text/plain; charset=utf-8", headers)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,95 +14,20 @@ import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.cli.serving import answering
+from rotator.cli.answering import answering
 from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret
-from rotator.service.gauges import Metrics
-from rotator.service.health import Pulse, unready
-from rotator.service.probes import routes
-from rotator.service.reload import Source
-from rotator.service.server import Server
-from rotator.service.service import Service
+from rotator.service.gate import Gate
+from rotator.service.health import unready
 from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
-from rotator.service.web import Environ, Gate, Route, Site
+from rotator.service.web import Asked, Route
 from rotator.settings import ListenSettings, ServiceSettings
 from tests.cli.lab import Lab
+from tests.service.house import House, ask
 from tests.service.process import serving
-from tests.service.world import Street
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-LOOPBACK = ListenSettings(port=0)
-
-
-@dataclass(frozen=True)
-class Found:
-    """An answer."""
-
-    status: int
-    body: str
-    headers: dict[str, str]
-
-
-def ask(url: str, path: str, method: str = "GET", context: ssl.SSLContext | None = None, **headers: str) -> Found:
-    """Ask once, on a connection of its own."""
-    scheme, _, place = url.partition("://")
-    made: http.client.HTTPConnection
-    if scheme == "https":
-        made = http.client.HTTPSConnection(place, timeout=20, context=context)
-    else:
-        made = http.client.HTTPConnection(place, timeout=20)
-    try:
-        made.request(method, path, headers=headers)
-        answer = made.getresponse()
-        return Found(answer.status, answer.read().decode(), {key.lower(): it for key, it in answer.getheaders()})
-    finally:
-        made.close()
-
-
-@dataclass
-class House:
-    """A service whose clock is turned, and servers in front of it."""
-
-    street: Street
-    service: Service
-    metrics: Metrics
-    pulse: Pulse
-    closing: ExitStack
-    servers: list[Server]
-    bugs: list[Exception] = field(default_factory=list)
-
-    def open(self, listen: ListenSettings = LOOPBACK, gate: Gate | None = None, **more: Route) -> str:
-        """Answer somewhere; return where."""
-        clock = self.street.clock
-        pages = routes(lambda: self.service.board.standing, self.pulse, self.metrics.registry, clock.now)
-        extra = {f"/{name}": route for name, route in more.items()}
-        server = Server(listen, Site({**pages, **extra}, gate, self.bugs.append))
-        server.start()
-        self.servers.append(server)
-        return server.url
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[Server]]:
-    """Collect servers, and close all at once: each takes half a second."""
-    made: list[Server] = []
-    yield made
-    with ThreadPoolExecutor(len(made) or 1) as pool:
-        list(pool.map(Server.close, made))
-
-
-@pytest.fixture
-def house(tmp_path: Path, servers: list[Server]) -> Iterator[House]:
-    """Return a service with one credential that has not looked at anything yet."""
-    street = Street(tmp_path, service_settings=ServiceSettings(look=HOUR))
-    street.add("ci")
-    metrics = Metrics(street.clock.now)
-    street.listeners.append(metrics.hear)
-    service = street.serve()
-    metrics.watch(service.board)
-    with ExitStack() as closing:
-        yield House(street, service, metrics, Pulse(street.clock), closing, servers)
 
 
 def test_it_is_healthy_as_long_as_the_loop_comes_round(house: House) -> None:
@@ -178,7 +99,7 @@ def test_prometheus_can_read_the_metrics(house: House) -> None:
 def test_other_paths_and_methods_are_refused_and_every_answer_is_locked_down(house: House) -> None:
     """No version is told, nothing is kept, framed or guessed."""
     url = house.open()
-    assert ask(url, "/").status == 404
+    assert ask(url, "/elsewhere").status == 404
     assert ask(url, "/metrics/").status == 404
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         found = ask(url, "/healthz", method)
@@ -203,7 +124,7 @@ def test_a_request_that_is_too_large_is_refused(house: House) -> None:
 def test_a_page_with_a_bug_ends_nothing_and_tells_the_asker_nothing(house: House) -> None:
     """It is told where bugs are told."""
 
-    def broken(_environ: Environ) -> Any:  # noqa: ANN401 - it returns nothing
+    def broken(_asked: Asked) -> Any:  # noqa: ANN401 - it returns nothing
         raise KeyError("inner")
 
     url = house.open(broken=Route(broken))
@@ -215,7 +136,7 @@ def test_a_page_with_a_bug_ends_nothing_and_tells_the_asker_nothing(house: House
 
 def test_metrics_need_the_token_and_probes_do_not(house: House, canary: str) -> None:
     """Nothing but the very token, as a bearer's, is let in."""
-    url = house.open(gate=Gate(lambda: Secret(canary), house.street.clock))
+    url = house.open(ListenSettings(port=0, token=house.keep(canary)))
     for shown in ("", canary, f"Basic {canary}", "Bearer", f"Bearer {canary[:-1]}", f"Bearer {canary}x", "Bearer \xff"):
         found = ask(url, "/metrics", Authorization=shown)
         assert found.status == 401
@@ -367,8 +288,7 @@ def test_serve_answers_where_it_is_told_to(lab: Lab, tmp_path: Path, canary: str
 def said(house: House, listen: ListenSettings | None, capsys: pytest.CaptureFixture[str]) -> str:
     """Answer as a configuration says, and stop at once; return what was said of it."""
     house.street.service_settings = ServiceSettings(listen=listen)
-    source = Source(house.street.path, house.street.load)
-    with answering(source, {}, house.street.clock, house.bugs.append):
+    with answering(house.desk):
         return capsys.readouterr().err
 
 
@@ -378,7 +298,7 @@ def test_an_address_that_is_taken_ends_the_service_only_if_it_was_asked_for(
     """Two services on one machine are no error: the second one answers nowhere, and says so."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = ListenSettings(port=other.getsockname()[1])
-        assert "no /metrics and no /healthz: cannot listen at 127.0.0.1" in said(house, taken, capsys)
+        assert "no status page, no /metrics and no /healthz: cannot listen at 127.0.0.1" in said(house, taken, capsys)
         with pytest.raises(ConfigError, match="cannot listen at"):
             said(house, replace(taken, is_configured=True), capsys)
 

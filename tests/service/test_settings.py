@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from rotator.references import FileReference
-from rotator.settings import LeaseSettings, ListenSettings, ServiceSettings
+from rotator.settings import LeaseSettings, ListenSettings, ProbeSettings, ServiceSettings
 from tests.unit.config_world import config, problems, read
 
 
@@ -49,6 +49,10 @@ def test_what_is_written_is_taken(tmp_path: Path) -> None:
         ("{listen: 'rotate.example:9105'}", "service.listen", "not an address with a port"),
         ("{listen: '::1:9105'}", "service.listen", "not an address with a port"),
         ("{listen: '127.0.0.1:65536'}", "service.listen", "not an address with a port"),
+        ("{rotate_now: true}", "service.rotate_now", "there is no token, so everybody could"),
+        ("{hosts: ['https://rotate.example']}", "service.hosts[0]", "not the name of a host"),
+        ("{hosts: ['rotate.example:9105']}", "service.hosts[0]", "not the name of a host"),
+        ("{probes: '9106'}", "service.probes", "not an address with a port"),
         ("{token: secret}", "service.token", "a secret does not stand in the configuration itself"),
         ("{token: {env: NONE}}", "service.token", "the environment variable NONE is not set"),
         ("{tls: {cert: /none.pem}}", "service.tls.key", "missing"),
@@ -99,6 +103,20 @@ def test_an_address_that_others_reach_needs_tls_and_a_token(tmp_path: Path, addr
     listen = read(tmp_path, config(more=head + tls + token)).service.listen
     assert listen is not None
     assert (listen.certificate, listen.key, listen.token) == (cert, key, FileReference(key))
+
+
+def test_what_the_page_is_called_and_may_do_is_taken(tmp_path: Path) -> None:
+    """Names in lower case; probes at an address of their own, which needs nothing."""
+    _cert, key = papers(tmp_path)
+    more = (
+        f"service:\n  hosts: [Rotate.Example.net, rotate]\n  rotate_now: true\n  token: {{file: {key}}}\n"
+        "  probes: '[::]:9106'\n"
+    )
+    found = read(tmp_path, config(more=more)).service
+    assert found.listen
+    assert (found.listen.hosts, found.listen.offers_rotation) == (("rotate.example.net", "rotate"), True)
+    assert found.probes == ProbeSettings("::", 9106)
+    assert read(tmp_path, config(more="service: {probes: none}\n")).service.probes is None
 
 
 def test_a_key_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
