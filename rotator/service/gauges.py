@@ -60,6 +60,7 @@ class Metrics:
         """Tell from now on what stands there."""
         self._board = board
         board.watch(self._tally.see)
+        board.watch(self._stores.see)
         self.registry.register(Gauges(lambda: of_service(board.standing, self._now())))
 
     def _destinations(self, name: str) -> tuple[tuple[str, str], ...]:

@@ -306,6 +306,26 @@ def test_a_lost_race_is_no_fault_of_the_store(tmp_path: Path) -> None:
     assert reachable() == (1, 0)
 
 
+def test_what_is_not_configured_any_more_is_not_told_any_more(tmp_path: Path) -> None:
+    """A fleet whose credentials come and go would let the metrics grow for ever."""
+    street = Street(tmp_path, ("one", "two"))
+    street.add("stays")
+    street.add("goes")
+    street.add("goes-too", "two")
+    service, metrics = measured(street)
+    street.go_on(service, HOUR)
+    rotated = scraped(metrics).by("rotate_rotations_total", "credential")
+    assert rotated == Counter({("stays",): 1, ("goes",): 1, ("goes-too",): 1})
+    street.credentials = street.credentials[:1]
+    street.touch()
+    street.go_on(service, HOUR)
+    text = generate_latest(metrics.registry).decode()
+    assert 'credential="stays"' in text
+    assert 'cluster="one"' in text
+    assert "goes" not in text
+    assert "two" not in text
+
+
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:
     """And when it did last; before it was asked nothing is told of it."""
     street = Street(tmp_path)
