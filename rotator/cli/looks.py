@@ -9,7 +9,7 @@ import click
 
 from rotator.cli import invocation
 from rotator.cli.invocation import Command, Invocation
-from rotator.cli.output import NOTHING, Report, Table, block, without_empty
+from rotator.cli.output import NOTHING, Report, Table, block, page_of, without_empty
 from rotator.cli.planning import plan_of
 from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
@@ -125,7 +125,8 @@ def is_remarkable(it: Stands) -> bool:
 
 def remark(it: Stands) -> str:
     """Say below the table what a row has no room for."""
-    return block(f"{it.credential}  {it.reason}  {it.message}", hint=it.hint)
+    head = f"{it.credential}  {it.reason}  {it.message}"
+    return block(head, hint=it.hint, page=page_of(it.reason, it.exit_code))
 
 
 @click.command(cls=Command)

@@ -14,9 +14,15 @@ from datetime import UTC, datetime
 import click
 
 from rotator.cli.shapes import Document, Fault, Shape
+from rotator.errors import ExitCode
 from rotator.printing import printable
 
 INDENT = "    "
+EXPLAIN = "rotate explain"
+WITHOUT_A_PERSON = frozenset({ExitCode.DONE, ExitCode.IN_FLIGHT})
+"""How things end of which nobody has to know more."""
+SAYING_NOTHING = frozenset({"bug", "failed", "interrupted"})
+"""Reasons about which the message says all that there is to say."""
 NOTHING = "-"
 """What a cell without content says."""
 
@@ -96,10 +102,18 @@ def draw(table: Table) -> None:
     Console(file=sys.stdout).print(drawn)
 
 
-def block(head: str, *, live: str = "", hint: str = "", notes: Iterable[str] = (), indent: str = "") -> str:
-    """Put together what failed, what is live now and what to do."""
+def block(
+    head: str, *, live: str = "", hint: str = "", page: str = "", notes: Iterable[str] = (), indent: str = ""
+) -> str:
+    """Put together what failed, what is live now, what to do, and what ``rotate explain`` says more about."""
     lines = [head]
     lines += [f"{INDENT}live now: {live}"] if live else []
     lines += [f"{INDENT}do: {hint}"] if hint else []
+    lines += [f"{INDENT}more: {EXPLAIN} {page}"] if page and EXPLAIN not in hint else []
     lines += [f"{INDENT}note: {note}" for note in notes]
     return "\n".join(f"{indent}{printable(line)}" for line in lines)
+
+
+def page_of(reason: str, exit_code: int) -> str:
+    """Name the page of ``rotate explain`` on a reason, where a person is needed; empty where nobody is."""
+    return "" if exit_code in WITHOUT_A_PERSON or reason in SAYING_NOTHING else reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rotator.backend import Backend
-from rotator.cli.output import INDENT, Report, block
+from rotator.cli.output import INDENT, Report, block, page_of
 from rotator.cli.shapes import Planned, PlannedStep
 from rotator.cli.standing import Standing, look
 from rotator.errors import ExitCode
@@ -91,7 +91,8 @@ def told(planned: Planned) -> str:
     """Write one credential's plan for people."""
     is_failed = planned.exit_code not in {ExitCode.DONE, ExitCode.IN_FLIGHT}
     state = f"failed ({planned.reason})" if is_failed else planned.reason
-    lines = [block(f"{planned.credential}  {state}  {planned.message}", hint=planned.hint)]
+    head = f"{planned.credential}  {state}  {planned.message}"
+    lines = [block(head, hint=planned.hint, page=page_of(planned.reason, planned.exit_code))]
     lines += [f"{INDENT}{number}. {step.message}" for number, step in enumerate(planned.steps, 1)]
     lines += [f"{INDENT}warning: {warning}" for warning in planned.warnings]
     return "\n".join(lines)

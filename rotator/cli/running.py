@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rotator import bugs, fleet
 from rotator.cli import voice
 from rotator.cli.logs import unheeded
-from rotator.cli.output import Report, block
+from rotator.cli.output import Report, block, page_of
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
 from rotator.errors import ExitCode
@@ -79,7 +79,8 @@ def ran_of(result: Result) -> Ran:
 def told(ran: Ran, width: int = 0) -> str:
     """Write one credential's result for people."""
     head = f"{ran.credential:<{width}}  {state(ran)}  {ran.message}"
-    return block(head, live=ran.live, hint=ran.hint, notes=ran.notes)
+    page = "" if ran.step else page_of(ran.reason, ran.exit_code)  # what a step stumbled over is in the message
+    return block(head, live=ran.live, hint=ran.hint, page=page, notes=ran.notes)
 
 
 def state(ran: Ran) -> str:
