@@ -30,7 +30,8 @@ MISSHAPEN = (AttributeError, KeyError, TypeError)
 """What reading an answer raises that is no lease."""
 TIMEOUT = 3.0
 """Seconds, for a connection and for an answer; a second attempt must fit in before the leadership is lost."""
-_STATUSES: Mapping[int, type[RotatorError]] = {404: NotFoundError, 409: ConflictError}
+_STATUSES: Mapping[int, type[RotatorError]] = {404: NotFoundError, 409: ConflictError, 422: ConflictError}
+"""422: what was not there when we looked was made by somebody else, and a PUT without its version is refused (1.34)."""
 _loads_config: Any = kube_config.load_kube_config
 _InClusterLoader: Any = InClusterConfigLoader
 
@@ -54,11 +55,8 @@ class KubernetesLease:
             return None
 
     def write(self, holding: Holding) -> Holding:
-        """Make it, or put it anew."""
-        body = body_of(self.name, holding)
-        if not holding.version:
-            return self._call("create", body=body)
-        return self._call("replace", name=self.name, body=body)
+        """Put it where it is, or where nothing is yet: a Role can limit a PUT to a name, but no POST."""
+        return self._call("replace", name=self.name, body=body_of(self.name, holding))
 
     def _call(self, verb: str, **arguments: Any) -> Holding:  # noqa: ANN401 - the client's
         known: RotatorError
@@ -82,7 +80,8 @@ class KubernetesLease:
         if status == http.HTTPStatus.UNAUTHORIZED:
             self._api = None
         if status == http.HTTPStatus.FORBIDDEN:
-            rule = '{apiGroups: ["coordination.k8s.io"], resources: [leases], verbs: [get, create, update]}'
+            what = f"apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{self.name}]"
+            rule = f"{{{what}, verbs: [get, create, update]}}"
             return RefusedError(message, hint=f"add to the Role in namespace {self.namespace}: {rule}")
         return _STATUSES.get(status, UnavailableError)(message)
 

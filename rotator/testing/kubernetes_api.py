@@ -14,7 +14,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rotator.testing.kubernetes_exchange import Answer, Message, Request
-from rotator.testing.kubernetes_kinds import REVIEWS, SECRETS, STORED, discovery
+from rotator.testing.kubernetes_kinds import MADE_BY_PUT, REVIEWS, SECRETS, STORED, discovery
 from rotator.testing.kubernetes_patches import applied
 from rotator.testing.kubernetes_protobuf import MEDIA as PROTOBUF
 from rotator.testing.kubernetes_protobuf import secret
@@ -30,6 +30,7 @@ from rotator.testing.kubernetes_status import (
     not_allowed,
     unauthorized,
     unsupported_media,
+    unversioned,
 )
 from rotator.testing.kubernetes_store import Key, Store
 
@@ -104,7 +105,9 @@ def asked(message: Message) -> Asked:
     verb = _VERBS.get(message.method, message.method.lower())
     name = unquote(found["name"] or "")
     verb = "list" if verb == "get" and not name else verb
-    return Asked(message, resource, verb, unquote(found["namespace"] or ""), name, _is_dry_run(parse_qs(url.query)))
+    return Asked(
+        message, resource, verb, unquote(found["namespace"] or ""), name, _is_dry_run(verb, parse_qs(url.query))
+    )
 
 
 def _resource(group: str, plural: str) -> Resource | None:
@@ -112,11 +115,12 @@ def _resource(group: str, plural: str) -> Resource | None:
     return next(known, None)
 
 
-def _is_dry_run(query: Mapping[str, list[str]]) -> bool:
+def _is_dry_run(verb: str, query: Mapping[str, list[str]]) -> bool:
     given = query.get("dryRun", [])
     if given not in ([], ["All"]):
-        options = Resource("meta.k8s.io", "v1", "options", "Options")
-        raise invalid(options, "", "dryRun", "FieldValueNotSupported", f'Unsupported value: "{given[0]}"')
+        options = Resource("meta.k8s.io", "v1", "options", f"{verb.capitalize()}Options")
+        message = f'Unsupported value: {json.dumps(given)}: supported values: "All"'
+        raise invalid(options, "", "dryRun", "FieldValueNotSupported", message)
     return bool(given)
 
 
@@ -153,9 +157,10 @@ def _answered(message: Message, house: House) -> Answer:
     ask = asked(message)
     if ask.resource == REVIEWS:
         return _reviewed(ask, house, user)
-    attempt = Attempt(user, ask.verb, ask.resource, ask.namespace, ask.name)
-    if not house.is_allowed(attempt):
-        raise forbidden(ask.resource, ask.name, attempt.refusal())
+    for verb in (ask.verb, *(["create"] if _is_made_by_put(ask, house.store) else [])):
+        attempt = Attempt(user, verb, ask.resource, ask.namespace, ask.name)
+        if not house.is_allowed(attempt):
+            raise forbidden(ask.resource, ask.name, attempt.refusal())
     if (ask.verb, bool(ask.name)) not in _METHODS:
         raise not_allowed()
     return _METHODS[ask.verb, bool(ask.name)](ask, house.store)
@@ -210,9 +215,18 @@ def _patched(ask: Asked, store: Store) -> Answer:
     return Answer.of(changed)
 
 
+def _is_made_by_put(ask: Asked, store: Store) -> bool:
+    """Say whether an update makes the object; whoever asks needs the right to create it then, by its name."""
+    return ask.verb == "update" and ask.resource in MADE_BY_PUT and ask.key not in store.objects
+
+
 def _updated(ask: Asked, store: Store) -> Answer:
     """Put another object in the place of one; a ``resourceVersion`` in it must be the current one."""
     body = ask.body()
+    if _is_made_by_put(ask, store):
+        return Answer.of(store.create(ask.resource, ask.namespace, body, is_dry_run=ask.is_dry_run), CREATED)
+    if ask.resource in MADE_BY_PUT and "resourceVersion" not in body.get("metadata", {}):
+        raise unversioned(ask.resource, ask.name)
     return Answer.of(store.change(ask.key, lambda _: body, is_dry_run=ask.is_dry_run))
 
 

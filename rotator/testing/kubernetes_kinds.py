@@ -37,6 +37,9 @@ KEPT = (
 STORED = (SECRETS, NAMESPACES, DEPLOYMENTS, STATEFULSETS, DAEMONSETS, LEASES, ROLES, BINDINGS, *KEPT)
 """What is stored."""
 
+MADE_BY_PUT = frozenset({LEASES})
+"""What comes into being when it is put where nothing is; in the place of another one only with its resourceVersion."""
+
 MAX_SECRET = 1024 * 1024
 _LONGEST_KEY = 253
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -73,7 +76,7 @@ def _check_times(spec: Json) -> None:
         if (text := spec.get(key)) is not None and not _MICRO_TIME.fullmatch(text):
             layout = "2006-01-02T15:04:05.000000Z07:00"
             message = f'Lease in version "v1" cannot be handled as a Lease: parsing time "{text}" as "{layout}"'
-            raise bad_request(message)
+            raise bad_request(f'{message}: cannot parse "{text[19:]}" as ".000000"')
 
 
 def _as_secret(secret: Json) -> Json:
@@ -117,12 +120,20 @@ def _faults_of_secret(new: Json, old: Json | None) -> Iterator[tuple[str, str, s
 
 def _faults_of_data(data: Json) -> Iterator[tuple[str, str, str]]:
     for key in data:
-        if not _KEY.fullmatch(key) or key in {".", ".."} or key.startswith(".."):
-            yield f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": {_NO_KEY}'
+        if why := _fault_of_key(key):
+            yield f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": {why}'
         if len(key) > _LONGEST_KEY:
             yield f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": must be no more than 253 characters'
     if sum(len(_decoded(value)) for value in data.values()) > MAX_SECRET:
         yield "data", "FieldValueTooLong", f"Too long: may not be more than {MAX_SECRET} bytes"
+
+
+def _fault_of_key(key: str) -> str:
+    if key in {".", ".."}:
+        return f"must not be '{key}'"
+    if key.startswith(".."):
+        return "must not start with '..'"
+    return "" if _KEY.fullmatch(key) else _NO_KEY
 
 
 def discovery(path: str) -> Json | None:

@@ -63,7 +63,7 @@ class StatusError(Exception):
             "status": "Failure",
             "message": message,
             **({"reason": reason} if reason else {}),
-            **({"details": details} if details else {}),
+            **({} if details is None else {"details": details}),
             "code": code,
         }
 
@@ -82,12 +82,13 @@ def not_found(resource: Resource, name: str) -> StatusError:
 def no_such_path() -> StatusError:
     """Say that there is no such kind of object."""
     message = "the server could not find the requested resource"
-    return StatusError(404, "NotFound", message)
+    return StatusError(404, "NotFound", message, details={})
 
 
 def not_allowed() -> StatusError:
     """Say that this method does not go with this path."""
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message, details={})
 
 
 def already_exists(resource: Resource, name: str, *, is_being_deleted: bool) -> StatusError:
@@ -124,13 +125,21 @@ def unsupported_media(media: str, known: Sequence[str]) -> StatusError:
 def invalid(resource: Resource, name: str, field: str, kind: str, message: str) -> StatusError:
     """Say that an object breaks a rule of its kind; ``kind`` is the cause: ``FieldValueForbidden``."""
     details = {
-        "name": name,
+        **({"name": name} if name else {}),
         **({"group": resource.group} if resource.group else {}),
         "kind": resource.kind,
         "causes": [{"reason": kind, "message": message, "field": field}],
     }
     text = f'{resource.kind} "{name}" is invalid: {field}: {message}'
     return StatusError(422, "Invalid", text, details=details)
+
+
+def unversioned(resource: Resource, name: str) -> StatusError:
+    """Say that what is put in the place of an object has to name the resourceVersion of that."""
+    field, message = "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": field}]
+    text = f'{resource.qualified} "{name}" is invalid: {field}: {message}'
+    return StatusError(422, "Invalid", text, details=resource.details(name, causes=causes))
 
 
 def internal(message: str) -> StatusError:

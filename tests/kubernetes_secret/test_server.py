@@ -191,7 +191,8 @@ def test_an_immutable_secret_stays_as_it_is(core: Api, patch: Any, field: str) -
 WRONG: dict[str, tuple[Any, int, str, str]] = {
     "key": ({"data": {"a b": ""}}, 422, "Invalid", "a valid config key must consist of"),
     "long key": ({"data": {"k" * 254: ""}}, 422, "Invalid", "must be no more than 253 characters"),
-    "dots": ({"data": {"..": ""}}, 422, "Invalid", "a valid config key"),
+    "dots": ({"data": {"..": ""}}, 422, "Invalid", "must not be '..'"),
+    "dots first": ({"data": {"..a": ""}}, 422, "Invalid", "must not start with '..'"),
     "size": ({"stringData": {"a": "x" * (1024 * 1024 + 1)}}, 422, "Invalid", "Too long: may not be more than 1048576"),
     "base64": ({"data": {"a": "%"}}, 400, "BadRequest", "illegal base64 data"),
     "number": ({"data": {"a": 7}}, 400, "BadRequest", "cannot unmarshal"),

@@ -18,7 +18,7 @@ from rotator.testing.kubernetes import LEASES, AnswerInstead, Rule, SimulatedKub
 from rotator.testing.kubernetes_exchange import Answer, Fault, Request
 from tests.world import TurnedClock
 
-RULES = [Rule(("get", "create", "update"), ("leases",), ("coordination.k8s.io",))]
+RULES = [Rule(("get", "create", "update"), ("leases",), ("coordination.k8s.io",), ("rotate",))]
 
 
 @dataclass
@@ -223,7 +223,10 @@ def test_a_missing_permission_is_named(cluster: Cluster) -> None:
     cluster.kubernetes.bindings.clear()
     with pytest.raises(RefusedError) as caught:
         cluster.lease().read()
-    assert "resources: [leases], verbs: [get, create, update]" in caught.value.hint
+    rule = (
+        "{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [rotate], verbs: [get, create, update]}"
+    )
+    assert caught.value.hint.endswith(f"namespace pve: {rule}")
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}"])

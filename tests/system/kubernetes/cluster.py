@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,12 @@ class Site:
 
     def calls(self) -> set[tuple[str, ...]]:
         """Tell what was asked: verb, resource, namespace, and name where there is one; not who asked for its rights."""
-        asked = (call.request for call in self.kubernetes.calls)
-        return {
-            (it.verb, it.plural, it.namespace, it.name if it.verb != "create" else "")
-            for it in asked
-            if it.plural != "selfsubjectaccessreviews"
+        found = {
+            (verb, call.request.plural, call.request.namespace, call.request.name)
+            for call in self.kubernetes.calls
+            for verb in (call.request.verb, *(["create"] if call.status == HTTPStatus.CREATED else []))
         }
+        return {it for it in found if it[1] != "selfsubjectaccessreviews"}
 
 
 def configuration(objects: Sequence[Json]) -> Json:
