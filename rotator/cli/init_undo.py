@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rotator.cli.init_draft import Draft, schema_text
 from rotator.cli.init_work import Action
 from rotator.cli.shapes import SetUp
 from rotator.errors import RotatorError
+from rotator.model import Destination
 from rotator.setup import files
 from rotator.setup.config_text import SCHEMA_FILE
 from rotator.setup.plan import shown
@@ -17,7 +19,14 @@ from rotator.setup.present import Present
 from rotator.setup.undo import Keep, Remove, Undoing
 from rotator.setup.work import Worker
 
-KEPT = "kept"
+KEPT, LEFT = "kept", "left"
+REMOVING: Mapping[str, str] = {
+    "aws": "`aws secretsmanager delete-secret`",
+    "file": "`rm`",
+    "kubernetes": "`kubectl delete secret`",
+    "vault": "`vault kv metadata delete`",
+}
+"""How people remove a record, by the store that its label begins with."""
 
 
 def removals(draft: Draft, worker: Worker, present: Present) -> tuple[list[Action], list[SetUp]]:
@@ -38,6 +47,35 @@ def taken(worker: Worker, removal: Remove) -> Action:
 def kept_of(keep: Keep) -> SetUp:
     """Report what stays."""
     return SetUp(thing=" ".join(keep.thing.words()), command="", message=keep.why, state=KEPT, exit_code=0)
+
+
+def remaining(draft: Draft, kept: Sequence[SetUp], *, foresees: bool) -> list[SetUp]:
+    """List the records that stay: nothing in a store is ever deleted by ``rotate``, but for files that were made here.
+
+    One that cannot be read may be there, and is listed.
+    """
+    stays = f"user {draft.journal.managed}" in {it.thing for it in kept}
+    about = f"rotations write it; the token in it {'goes on working' if stays else 'ends'}"
+    credentials = [it for it in draft.settings.credentials if it.name == draft.journal.credential]
+    records = {place.label: (place, about) for it in credentials for place in it.destinations}
+    if not (foresees and draft.operator.label.startswith("file:")):
+        records[draft.operator.label] = (draft.operator, "the operator's token was kept there, and ends")
+    return [left(place, why) for place, why in records.values() if may_be_there(draft, place)]
+
+
+def may_be_there(draft: Draft, place: Destination) -> bool:
+    """Say whether a record is there, as far as that can be found out."""
+    try:
+        return draft.settings.backends[place.backend].read(place.location) is not None
+    except RotatorError:
+        return True
+
+
+def left(place: Destination, why: str) -> SetUp:
+    """Report a record that stays, and how to remove it."""
+    how = REMOVING.get(place.label.partition(":")[0], "the store's own means")
+    message = f"{why}; when nobody reads it any more, remove it with {how}"
+    return SetUp(thing=f"record {place.label}", command="", message=message, state=LEFT, exit_code=0)
 
 
 def unlinked(path: Path) -> Action:

@@ -15,7 +15,7 @@ from rotator.cli import invocation
 from rotator.cli.asking import Asker, Terminal
 from rotator.cli.init_draft import Draft, existing_draft, new_draft, schema_text, write
 from rotator.cli.init_questions import Given, Questions, require_options
-from rotator.cli.init_undo import removals
+from rotator.cli.init_undo import remaining, removals
 from rotator.cli.init_work import AGAIN_UNDO, Action, Course, in_words, require_an_answer, told
 from rotator.cli.invocation import Command, Invocation, usual_config
 from rotator.cli.login import Login
@@ -94,15 +94,17 @@ class Setup:
         actions, kept = removals(draft, Worker(self.opened[-1], draft.place), present)
         course = Course(self.asker, actions, REMOVED, PRESENT, AGAIN_UNDO, yes=self.yes)
         if self.dry_run or not actions:
-            results = [*course.foresee(), *kept]
-            return Report(results, [*told(results), *([] if actions else ["nothing to undo"])])
+            stays = [*kept, *(remaining(draft, kept, foresees=True) if actions else [])]
+            results = [*course.foresee(), *stays]
+            return Report(results, [*told(results), *staying(stays), *([] if actions else ["nothing to undo"])])
         require_an_answer(self.asker, yes=self.yes)
         try:
             course.run()
         except RotatorError as error:
             return course.failed(error)
-        results = [*course.results, *kept]
-        return Report(results, [*told(results), *(f"    {it.thing} stays: {it.message}" for it in kept), *left(draft)])
+        stays = [*kept, *remaining(draft, kept, foresees=False)]
+        results = [*course.results, *stays]
+        return Report(results, [*told(results), *staying(stays)])
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -204,15 +206,9 @@ def found(journal: Journal, present: Present) -> list[SetUp]:
     ]
 
 
-def left(draft: Draft) -> list[str]:
-    """Name what rotations wrote: it is its consumer's, and was not made here."""
-    labels = [
-        it.label
-        for one in draft.settings.credentials
-        if one.name == draft.journal.credential
-        for it in one.destinations
-    ]
-    return [f"left alone: {label}, which rotations write; the token in it has ended" for label in labels]
+def staying(stays: Sequence[SetUp]) -> list[str]:
+    """Say of each thing that stays why."""
+    return [f"    {it.thing} stays: {it.message}" for it in stays]
 
 
 def next_steps(draft: Draft) -> str:

@@ -214,7 +214,7 @@ class SetUp(Shape):
 
     ``thing`` is its kind and its name, ``command`` what does the same by hand ("" where nothing is done), ``message``
     what it is for, or why it is kept. ``state`` is ``there`` (before), ``made``, ``missing``, and with ``--undo``
-    ``removed``, ``to-remove``, or ``kept``: it was made here, and others use it.
+    ``removed``, ``to-remove``, ``kept`` (it was made here, and others use it), or ``left``: a record in a store.
     """
 
     thing: str

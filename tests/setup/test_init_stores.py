@@ -12,7 +12,7 @@ from rotator.cli.init_questions import PLACES, Contact, Given, Questions
 from rotator.errors import ConfigError
 from rotator.model import Secret
 from rotator.testing.aws import SimulatedAws
-from rotator.testing.kubernetes import SimulatedKubernetes
+from rotator.testing.kubernetes import SECRETS, SimulatedKubernetes
 from tests.aws.lab import REGION, forget_aws, lab_at
 from tests.kubernetes_secret.lab import NAMESPACE, SimulatedLab
 from tests.setup.lab import Lab, Scripted
@@ -29,6 +29,12 @@ def set_up(new: Lab, store: str, **settings: str) -> None:
     assert new.files() == ["rotate.schema.json", "rotate.yaml"]
 
 
+def left(new: Lab, *more: str) -> dict[str, str]:
+    """Take the set-up back; returns which records stay, and what is said of them."""
+    found = new.json("init", "--undo", "--yes", *more, *new.login())["results"]
+    return {it["thing"]: it["message"] for it in found if it["state"] == "left"}
+
+
 def test_in_vault(new: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings are given as they stand in the configuration; places have names that are usual there."""
     for variable in VARIABLES:
@@ -40,6 +46,13 @@ def test_in_vault(new: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         record = stored["data"]["data"]
         new.watch(record["token_secret"])
         assert new.pve.accepts(record["token_id"], record["token_secret"])
+        before, after = left(new, "--dry-run"), left(new)
+    place = f"record vault:{vault.address}/secret/rotate"
+    assert before == after
+    assert list(after) == [f"{place}/ci", f"{place}/operator"]
+    assert "the operator's token was kept there, and ends" in after[f"{place}/operator"]
+    assert all("remove it with `vault kv metadata delete`" in it for it in after.values())
+    assert new.is_fresh()
 
 
 def test_in_kubernetes(new: Lab, tmp_path: Path) -> None:
@@ -48,6 +61,21 @@ def test_in_kubernetes(new: Lab, tmp_path: Path) -> None:
         lab = SimulatedLab(cluster, tmp_path)
         set_up(new, "kubernetes", kubeconfig=str(lab.kubeconfig), namespace=NAMESPACE)
         assert {"token_id", "token_secret"} <= set(lab.secret("rotate-ci")["data"])
+        cluster.delete(SECRETS, NAMESPACE, "rotate-ci")
+        (message,) = left(new).values()
+    assert "the operator's token was kept there" in message
+    assert "remove it with `kubectl delete secret`" in message
+    assert new.is_fresh()
+
+
+def test_what_cannot_be_looked_at_may_be_left(new: Lab, tmp_path: Path) -> None:
+    """The store is away: PVE is as it was all the same, and both places are named."""
+    with SimulatedKubernetes() as cluster:
+        lab = SimulatedLab(cluster, tmp_path)
+        set_up(new, "kubernetes", kubeconfig=str(lab.kubeconfig), namespace=NAMESPACE)
+        cluster.down = True
+        assert len(left(new)) == 2
+    assert new.is_fresh()
 
 
 def test_in_secrets_manager(new: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +86,7 @@ def test_in_secrets_manager(new: Lab, tmp_path: Path, monkeypatch: pytest.Monkey
         record = json.loads(lab.client().get_secret_value(SecretId="rotate/operator")["SecretString"])
         new.watch(record["token_secret"])
         assert new.pve.accepts(record["token_id"], record["token_secret"])
+        assert all("remove it with `aws secretsmanager delete-secret`" in it for it in left(new).values())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,7 +28,34 @@ def test_all_that_was_made_goes(new: Lab) -> None:
     assert result.exit_code == 0
     assert new.is_fresh()
     assert new.files() == [".ci.json.lock", "ci.json"]
-    assert f"left alone: file:{new.folder}/ci.json" in result.stdout
+    assert f"    record file:{new.folder}/ci.json stays: rotations write it; the token in it ends" in result.stdout
+
+
+def test_without_a_rotation_no_record_is_left(new: Lab) -> None:
+    """What was never written is not named, nor what goes."""
+    new.init()
+    for more in ("--dry-run",), ():
+        assert [it for it in undo(new, *more) if it["state"] == "left"] == []
+
+
+def test_a_record_stays_as_good_as_its_user(new: Lab) -> None:
+    """Where others use the user, the token in the record goes on working, and that is said."""
+    new.init()
+    new.rotate_now()
+    new.watch(new.pve.add_token(CI, "by-others", privsep=False))
+    (record,) = [it for it in undo(new) if it["state"] == "left"]
+    assert "the token in it goes on working" in record["message"]
+    assert new.works()
+
+
+def test_what_others_keep_beside_the_operator_stays(new: Lab) -> None:
+    """A file with keys of others is theirs, too; it is named with what is left in it."""
+    new.init()
+    path = new.folder / "operator.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "note": "ours"}))
+    (record,) = [it for it in undo(new) if it["state"] == "left"]
+    assert record["thing"] == f"record file:{path}"
+    assert path.exists()
 
 
 def test_it_says_which_tokens_end(new: Lab) -> None:
