@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+import trustme
 import yaml
+from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
+from rotator.cli.main import rotate
 from rotator.cli.serving import GRACE
 from rotator.clock import SystemClock
 from rotator.service.election import RETRY
@@ -135,6 +138,40 @@ def test_every_file_that_a_configuration_names_is_mounted(name: str) -> None:
     assert named <= mounted.keys()
     assert all(mode & 0o007 == 0 for mode in mounted.values())
     assert {path for path in mounted if not path.startswith(API)} - named == {"/etc/rotate/rotate.yaml"}
+
+
+def written(folder: Path, paths: Iterable[str]) -> None:
+    """Write what a pod has mounted: an authority, a certificate with its key, and tokens."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("rotate.rotate.svc")
+    for path in paths:
+        file = folder / path.removeprefix("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        match file.suffix:
+            case ".pem":
+                file.write_bytes(authority.cert_pem.bytes())
+            case ".crt":
+                file.write_bytes(leaf.cert_chain_pems[0].bytes())
+            case ".key":
+                file.write_bytes(leaf.private_key_pem.bytes())
+            case _:
+                file.write_text("not-a-real-token", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_the_configuration_of_an_overlay_is_valid(name: str, tmp_path: Path) -> None:
+    """With the files that its pod has, and no others."""
+    ((_, template),) = pods(overlay(name))
+    paths = dict(files(template))
+    written(tmp_path, paths)
+    text = yaml.safe_dump(configuration(overlay(name)))
+    for path in paths:
+        text = text.replace(path, f"{tmp_path}{path}")
+    found = tmp_path / "rotate.yaml"
+    found.write_text(text, encoding="utf-8")
+    result = CliRunner(env={"ROTATE_CONFIG": str(found)}).invoke(rotate, ["config", "check"])
+    assert result.exit_code == 0, result.output
 
 
 def only(name: str, kind: str) -> Json:
