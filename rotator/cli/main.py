@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Mapping[str, Lazy]] = {
         "adopt": Lazy("rotator.cli.adopting", "adopt", "Take over tokens that somebody else made."),
         "pause": Lazy("rotator.cli.changes", "pause", "Leave credentials alone until they are resumed."),
         "resume": Lazy("rotator.cli.changes", "resume", "Rotate paused credentials again."),
+        "notify": Lazy("rotator.cli.notify", "notify", "Send a test notification."),
         "config": Lazy("rotator.cli.config", "config", "Check the configuration, or print its schema."),
         "completion": Lazy("rotator.cli.completion", "completion", "Print the completion script of a shell."),
     },

@@ -12,6 +12,7 @@ from rotator.cli import invocation, running, sharding
 from rotator.cli.invocation import Command, Invocation
 from rotator.cli.logs import Wish, logged, noted
 from rotator.cli.measuring import Measuring, Targets, measured
+from rotator.cli.notifying import Notifying
 from rotator.cli.output import Report
 from rotator.cli.planning import plan_of
 from rotator.cli.stopping import stopping
@@ -161,12 +162,16 @@ def run(
     with noted(wish, lambda: asked.settings, verbose=asked.verbose, clock=asked.clock) as notes:
         listeners = (*measuring.listeners, *notes.listeners)
         with stopping() as stop, asked.fleet(*listeners, parallel=parallel, shows=not notes.listeners) as fleet:
-            runner = running.Runner(fleet, stop, asked.verbose, notes.ended)
+            notifying = Notifying(lambda: asked.settings, asked.clock)
+            runner = running.Runner(notifying.watched(fleet), stop, asked.verbose, notes.ended)
             results = runner.rotate(credentials, request)
+            notifying.tell(results)
             if wait:
                 results = stay(runner, credentials, results)
+                notifying.tell(results)
             if not stop.signal:
                 measuring.look(fleet, results)
+            notifying.close()
         report = running.report(results, stop)
         if not stop.signal:
             measuring.tell(ExitCode(report.exit_code))

@@ -21,6 +21,7 @@ from rotator.cli import invocation, sharding
 from rotator.cli.answering import Desk, answering
 from rotator.cli.invocation import Invocation, common_options, invoked
 from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, surviving
+from rotator.cli.notifying import telling
 from rotator.cli.stopping import Stop, handling, leave, stopping
 from rotator.cli.voice import say
 from rotator.clock import Clock
@@ -145,7 +146,7 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     service.board.watch(diary.see)
     metrics.watch(service.board)
     pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
-    with answering(Desk(source, service, pages, clock, house.caught)):
+    with telling(service, source, clock), answering(Desk(source, service, pages, clock, house.caught)):
         until_stopped(service, bell, beat=pulse.beat)
 
 

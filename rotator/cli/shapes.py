@@ -397,6 +397,17 @@ class Attested(Shape):
     flaws: tuple[Fraud, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified(Shape):
+    """Whether ``notify test`` reached a channel. ``way`` is the host that it posts to, or the program that it runs."""
+
+    channel: str
+    way: str
+    exit_code: int
+    message: str
+    hint: str
+
+
 SHAPES: dict[str, type[Shape]] = {
     "now": Ran,
     "due": Ran,
@@ -412,6 +423,7 @@ SHAPES: dict[str, type[Shape]] = {
     "explain": Explained,
     "history": Recorded,
     "history --verify": Attested,
+    "notify test": Notified,
     "pause": Flagged,
     "resume": Flagged,
     "config check": Checked,

@@ -106,8 +106,7 @@ def test_history_can_be_asked_for_a_part(lab: Lab, trail: Path) -> None:
 
 def test_a_failure_is_found(lab: Lab, trail: Path) -> None:
     """With its reason and what was said of it."""
-    lab.call("due")
-    (lab.folder / "ci.json").write_text("not json")
+    lab.plant("ci", "no token id", "nobody knows it")
     lab.call("due")
     failed = lab.json("history", "--failed")["results"]
     assert [(it["step"], it["reason"]) for it in failed] == [("decide", "record-unreadable")]
