@@ -172,11 +172,15 @@ def rotation_in_flight(view: View) -> Finding | None:
 def too_many_orphans(view: View) -> Finding | None:
     """Stop when rotations go on failing in a way that leaves tokens behind.
 
-    A token that was published and taken back counts too, unless the record's own is retiring: then it is the record
-    that is old, and going forward helps.
+    A token that was published and taken back counts too, unless it retires, as where somebody has rotated by hand since,
+    or the record's own does: then it is the record that is old, and going forward helps.
     """
     all_count = view.current is not None and view.must_be_retired(view.current)
-    orphans = [token for token in view.above_old if all_count or not view.was_published(token)]
+    orphans = [
+        token
+        for token in view.above_old
+        if not view.was_published(token) or (all_count and view.must_be_retired(token))
+    ]
     if len(orphans) <= MOST_ORPHANS:
         return None
     names = ", ".join(str(token.id) for token in orphans)

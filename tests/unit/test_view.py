@@ -103,6 +103,18 @@ def test_what_was_taken_back_counts_for_too_many_unless_the_record_is_old() -> N
     assert judge(seen(*taken_back)).reason is Reason.FIRST_ISSUE
 
 
+def test_what_retires_does_not_count_for_too_many() -> None:
+    """It was replaced and not taken back, as where somebody rotates by hand soon after several rotations."""
+    adopting, hand = replace(CREDENTIAL, adopt=True), foreign()
+    retiring, lasting = [ours(serial, ends_in=end) for serial, end in ((8, -HOUR), (9, HOUR), (10, DAY))], ours(11)
+    taken_back = [ours(serial) for serial in (12, 13, 14)]
+
+    assert judge(seen(hand, *retiring, lasting, record=hand, credential=adopting)).reason is Reason.RECORD_ROLLED_BACK
+    finding = judge(seen(hand, *retiring, lasting, *taken_back, record=hand, credential=adopting))
+    assert finding.reason is Reason.TOO_MANY_ORPHANS
+    assert finding.message.startswith("4 tokens were issued and are not published: ci@pve!ci-11-aaaaa, ")
+
+
 def test_all_mirrors_that_are_behind_are_named() -> None:
     """In the order of the configuration."""
     third = Destination("file", "c", "file:c")
