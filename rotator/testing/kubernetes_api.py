@@ -225,7 +225,8 @@ def _updated(ask: Asked, store: Store) -> Answer:
     body = ask.body()
     if _is_made_by_put(ask, store):
         return Answer.of(store.create(ask.resource, ask.namespace, body, is_dry_run=ask.is_dry_run), CREATED)
-    if ask.resource in MADE_BY_PUT and "resourceVersion" not in body.get("metadata", {}):
+    named = {"name": ask.name, **body.get("metadata", {})}
+    if ask.resource in MADE_BY_PUT and named["name"] == ask.name and "resourceVersion" not in named:
         raise unversioned(ask.resource, ask.name)
     return Answer.of(store.change(ask.key, lambda _: body, is_dry_run=ask.is_dry_run))
 

@@ -130,7 +130,8 @@ def invalid(resource: Resource, name: str, field: str, kind: str, message: str) 
         "kind": resource.kind,
         "causes": [{"reason": kind, "message": message, "field": field}],
     }
-    text = f'{resource.kind} "{name}" is invalid: {field}: {message}'
+    subject = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    text = f'{subject} "{name}" is invalid: {field}: {message}'
     return StatusError(422, "Invalid", text, details=details)
 
 

@@ -191,7 +191,9 @@ class Store:
             raise invalid(key.resource, key.name, "metadata.uid", "FieldValueInvalid", message)
         added = [one for one in given.get("finalizers", []) if one not in is_.get("finalizers", [])]
         if "deletionTimestamp" in is_ and added:
-            message = f"Forbidden: no new finalizers can be added if the object is being deleted, found new {added}"
+            listed = ", ".join(f'"{one}"' for one in added)
+            found = f"found new finalizers []string{{{listed}}}"
+            message = f"Forbidden: no new finalizers can be added if the object is being deleted, {found}"
             raise invalid(key.resource, key.name, "metadata.finalizers", "FieldValueForbidden", message)
 
     def _time(self) -> str:

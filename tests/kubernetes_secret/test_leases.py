@@ -23,11 +23,11 @@ def cluster() -> Iterator[SimulatedKubernetes]:
         yield cluster
 
 
-def put(cluster: SimulatedKubernetes, name: str, **metadata: str) -> Answer:
+def put(cluster: SimulatedKubernetes, place: str, **metadata: str) -> Answer:
     """Put a Lease somewhere."""
     headers = {"authorization": f"Bearer {cluster.issue_token('somebody')}"}
-    body = json.dumps({"metadata": {"name": name, **metadata}, "spec": {"holderIdentity": "a"}})
-    return answered(Message("PUT", f"{WHERE}/{name}", headers, body.encode()), cluster)
+    body = json.dumps({"metadata": {"name": place, **metadata}, "spec": {"holderIdentity": "a"}})
+    return answered(Message("PUT", f"{WHERE}/{place}", headers, body.encode()), cluster)
 
 
 def said(answer: Answer) -> Any:  # noqa: ANN401 - JSON
@@ -58,3 +58,4 @@ def test_another_is_replaced_only_by_its_version(cluster: SimulatedKubernetes) -
     assert (answer.status, said(answer)["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
     assert put(cluster, "rotate", resourceVersion=version).status == 200
     assert put(cluster, "rotate", resourceVersion="1").status == 409
+    assert put(cluster, "rotate", name="other").status == 400
