@@ -1,0 +1,1 @@
+"""The script for PVE, run by a shell against the simulated PVE."""
