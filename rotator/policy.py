@@ -172,7 +172,7 @@ def rotation_in_flight(view: View) -> Finding | None:
 def too_many_orphans(view: View) -> Finding | None:
     """Stop when rotations go on failing in a way that leaves tokens behind.
 
-    A token that was published and taken back counts too, unless it retires, as where somebody has rotated by hand since,
+    A token that was published and taken back counts too, unless it retires, as where somebody rotated by hand since,
     or the record's own does: then it is the record that is old, and going forward helps.
     """
     all_count = view.current is not None and view.must_be_retired(view.current)
