@@ -12,9 +12,8 @@ from datetime import timedelta
 from functools import cache, partial
 from itertools import count
 
-from rotator.marker import Marker
 from rotator.model import Credential, Request
-from rotator.plan import STOPPED
+from rotator.policy import Reason
 from rotator.rotate import Result
 from rotator.testing.state import Token
 from tests.explore.direct import Guard
@@ -66,6 +65,8 @@ class Race:
     deaths: int = 0
     leaves: bool = False
     """Whether something may be left behind for further runs."""
+    stops: frozenset[Reason] = frozenset()
+    """For what further runs may have to ask a person, instead of coming to rest."""
 
     def are_twins(self, one: int, other: int) -> bool:
         """Whether two of those who take part, by their numbers, do the same."""
@@ -186,21 +187,15 @@ class Theatre:
         return wrong
 
     def _of_new_rest(self, scenery: Scenery) -> list[str]:
-        """Judge what further runs come to: rest or, after an outsider, a stop that asks for a person.
-
-        Who is frozen in the middle of two requests believes in a time ahead; what it left is in flight until then.
-        """
-        markers = (Marker.parse(token.comment) for token in self.world.user(self._credential).tokens.values())
-        ahead = max((it.issued for it in markers if it), default=self.world.clock.now()) - self.world.clock.now()
-        self.world.clock.pass_by(max(ahead, timedelta()))
+        """Judge what further runs come to: rest or, after some acts of an outsider, a stop that asks for a person."""
         wrong = comes_to_rest(scenery.watch)
-        if not wrong or self.race.codes is not ANY:
+        if not (wrong and self.race.stops):
             return wrong
         before = self.world.moment()
         result = self.world.run(self._credential, guard=scenery.watch.guard())
         is_untouched = before.state is self.world.state and before.records == self.world.store.records
         is_fine = is_untouched and self.world.works(self._credential.primary.location)
-        return [] if result.reason in STOPPED and is_fine else wrong
+        return [] if result.reason in self.race.stops and is_fine else wrong
 
 
 def ended(outcomes: Sequence[object], watch: Watch) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from rotator.marker import Name
 from rotator.model import Credential, Request
+from rotator.policy import Reason
 from tests.explore.race import ANY, FAILED, Part, Race, Scenery, outsider, pause, rotator
 from tests.explore.watch import token_in
 from tests.explore.world import World, shown
@@ -134,6 +136,7 @@ RACES: tuple[Race, ...] = (
     Race("paused-a-day", due, (A, B, pause(DAY)), codes=FAILED, most_published=2),
     Race("paused-past-both", brief, (A, B, pause(MINUTES)), codes=FAILED, most_published=2),
     Race("paused-with-a-mirror", brief_and_mirrored, (A, B, pause(MINUTES)), codes=FAILED, most_published=2),
+    Race("paused-forced", World.settled, (FORCED_A, B, pause(MINUTES)), codes=FAILED),
     Race("paused-first-issue", World.first, (A, B, pause(MINUTES)), codes=FAILED, most_published=2, leaves=True),
     Race(
         "paused-no-overlap",
@@ -151,7 +154,7 @@ RACES: tuple[Race, ...] = (
     with_outsider("the-newest-token-is-deleted", delete_newest),
     with_outsider("the-record-is-emptied", remove_record),
     with_outsider("rotated-by-hand-and-adopted", rotate_by_hand, willing),
-    with_outsider("rotated-by-hand", rotate_by_hand),
+    replace(with_outsider("rotated-by-hand", rotate_by_hand), stops=frozenset({Reason.NOT_ADOPTED})),
     Race("in-place", World.pinned, (A, B), codes=ANY, most_published=None, leaves=True),
     Race("the-operators-own", World.operators_own, (A, B)),
 )

@@ -57,6 +57,12 @@ class Watch:
         """Of two that retire a token at once the later end may win; each counts from before there was one."""
         self._may_fall = False
         self._excused: set[str] = set()
+        """What somebody else has ended or deleted."""
+        self._put: set[str] = set()
+        """What somebody else has put back into a record: it works until its end, as it would have without that."""
+        self._unknown: dict[str, float] = {}
+        """What nothing tells to have been published since somebody else has changed the record, and from when on it may
+        be taken for an orphan, unless its publisher marks it before."""
         self._serial = 0
         self.published: list[str] = []
         """The tokens that the primary has held, one after the other."""
@@ -106,6 +112,7 @@ class Watch:
         if seen != self._seen:
             self._seen = seen
             now, state = world.pve.now(), world.state
+            self._see_marks()
             self._see_records(state, now, where)
             self._see_readers(now, where)
             self._see_ends(state, now, where)
@@ -128,7 +135,7 @@ class Watch:
 
     def _see_published(self, state: State, published: Shown, where: str) -> None:
         token = published[0]
-        if token not in self._excused and not self._is_pinned:
+        if not (self._is_pinned or self._is_excused(token)):
             if not self.world.pve.accepts(*published):
                 self.blame(f"I1: {token} is published and refused", where)
             elif any(missing(state, token, path, wanted) for path, wanted in self._wanted.items()):
@@ -143,7 +150,7 @@ class Watch:
 
     def _see_readers(self, now: float, where: str) -> None:
         for shown_there, last in self._read.items() if self._rely else ():
-            if now > last + self._rely or shown_there[0] in self._excused or self._is_pinned:
+            if now > last + self._rely or self._is_excused(shown_there[0]) or self._is_pinned:
                 continue
             if not self.world.pve.accepts(*shown_there):
                 self.blame(f"I2: {shown_there[0]}, read {timedelta(seconds=now - last)} ago, is refused", where)
@@ -173,9 +180,10 @@ class Watch:
     def outside(self, action: Callable[[], object]) -> None:
         """Let somebody else do something. What it breaks is no fault of ours; what we make of it is.
 
-        Tokens that it ends or deletes need not log in, nor does what it puts back into a record while that has an end;
-        and what the rotation puts back then may be an older token. Once somebody else has changed the record, none but
-        its publisher knows that a token was published which is not marked yet.
+        Tokens that it ends or deletes need not log in. What it puts back works until its end: one that it had, or one
+        that is over before anybody looks at the record again. What the rotation puts back then may be an older token.
+        Once somebody else has changed the record, none but its publisher knows that a token was published which is not
+        marked yet: that is protected as long as its rotation counts as in flight, and for good once it is marked.
         """
         before = {name: token_in(self._content(name)) for name in self._places}
         tokens = self.world.state.users[self.credential.userid].tokens
@@ -188,19 +196,37 @@ class Watch:
             if now != before[name]:
                 self._may_fall = True
                 self._excuse(now)
-                self._excused |= {token for token, _ in self._read if not self._is_marked(token)}
+                self._unknown |= {token: self._orphaned_at(token) for token, _ in self._read}
         self._may_fall |= bool(self._excused)
         self.look("somebody else")
 
-    def _is_marked(self, token: str) -> bool:
-        marker = Marker.parse(str((self.world.pve.token(token) or {}).get("comment", "")))
-        return marker is not None and marker.published
+    def _orphaned_at(self, token: str) -> float:
+        """Tell from when on a token of ours that is not marked may be taken for an orphan."""
+        marker = self._marker(token)
+        return marker.issued.timestamp() + self.credential.in_flight.total_seconds() if marker else 0.0
+
+    def _marker(self, token: str) -> Marker | None:
+        return Marker.parse(str((self.world.pve.token(token) or {}).get("comment", "")))
 
     def _excuse(self, put: Shown | None) -> None:
         token = self.world.pve.token(put[0]) if put else None
-        is_noticed_late = self._rely <= self.credential.in_flight.total_seconds()  # it may have been retired meanwhile
-        if put and (token is None or token["expire"] or is_noticed_late):
+        is_noticed_late = self._rely <= self.credential.in_flight.total_seconds()  # it may be retired meanwhile
+        if put and (token is None or not self._rely):
             self._excused.add(put[0])
+        elif put and token and (token["expire"] or is_noticed_late):
+            self._put.add(put[0])
+
+    def _see_marks(self) -> None:
+        """Protect for good what is marked as published."""
+        for token in list(self._unknown):
+            if (marker := self._marker(token)) and marker.published:
+                del self._unknown[token]
+
+    def _is_excused(self, token: str) -> bool:
+        """Say whether nobody is promised that a token logs in now."""
+        now, end = self.world.pve.now(), self._ends.get(token.rpartition("!")[2], 0)
+        is_over = token in self._put and 0 < end < now
+        return token in self._excused or is_over or now >= self._unknown.get(token, now + 1)
 
     def fingerprint(self) -> Hashable:
         """Tell all that further looks and runs depend on, without the secrets and ids that differ each time."""
@@ -224,7 +250,8 @@ class Watch:
             tuple(sorted((token, whose.get(secret, ""), last) for (token, secret), last in self._read.items())),
             tuple(sorted(self._ends.items())),
             tuple(sorted(self._latest.items())),
-            (tuple(sorted(self._excused)), self._may_fall, self._serial),
+            (tuple(sorted(self._excused)), tuple(sorted(self._put)), tuple(sorted(self._unknown.items()))),
+            (self._may_fall, self._serial),
         )
 
 
