@@ -25,7 +25,7 @@ from tests.docs import pveum
 from tests.docs.pages import Block, Command, blocks, commands
 
 OPERATOR = "rotator@pve"
-FOLDERS = ("/etc", "/srv")
+FOLDERS = ("/etc", "/srv", "/var/log")
 SECRET = "…"
 FINGERPRINT = "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99"
 BLANKS = (
