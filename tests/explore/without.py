@@ -46,6 +46,8 @@ class Removal:
     """Options of ``python -m tests.explore crash``."""
     breaks: str
     """The promise that a violation must be about."""
+    races: str = ""
+    """Options of ``python -m tests.explore race`` that see it too, where it matters in a race."""
 
 
 def product(folder: Path, edits: Sequence[Edit] = ()) -> Path:
@@ -71,10 +73,10 @@ def edited(source: str, edit: Edit) -> str:
     return source.replace(edit.text, edit.instead)
 
 
-def explored(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
-    """Make crashes with the copy of the product in a folder, in a process of its own."""
+def explored(folder: Path, part: str, options: str) -> subprocess.CompletedProcess[str]:
+    """Explore the copy of the product in a folder with a part of the exploration, in a process of its own."""
     path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "backends")])
-    command = [sys.executable, "-P", "-c", STARTED, str(folder), "crash", "--jobs", "1", *options.split()]
+    command = [sys.executable, "-P", "-c", STARTED, str(folder), part, "--jobs", "1", *options.split()]
     environ = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
 
@@ -85,6 +87,7 @@ REMOVALS = (
         (Edit("plan.py", "return [Fence(), Revoke(finding.token.id)]", "return [Revoke(finding.token.id)]"),),
         "--kind forced --schedule later --how overtaken --depth 1",
         "I1",
+        "--race paused-forced --preemptions 1",
     ),
     Removal(
         "compare-and-set",
@@ -98,6 +101,7 @@ REMOVALS = (
         ),
         "--kind normal --schedule later --how overtaken --depth 1",
         "I1",
+        "--race alike --preemptions 1",
     ),
     Removal(
         "the random part of a name",
@@ -110,6 +114,7 @@ REMOVALS = (
         ),
         "--kind normal --schedule later --first POST --how overtaken --depth 2",
         "I1",
+        "--race paused-minutes --preemptions 1",
     ),
     Removal(
         "the confirm step",
@@ -122,6 +127,7 @@ REMOVALS = (
         (Edit("view.py", "    end = now + overlap\n", "    end = now\n"),),
         "--kind normal --schedule soon --how slow --depth 1",
         "I2",
+        "--race alike --preemptions 0",
     ),
     Removal(
         "that no destination holds it, before it is retired",
@@ -143,6 +149,7 @@ REMOVALS = (
         ),
         "--kind normal --schedule later --how slow --depth 1",
         "I6",
+        "--race alike --preemptions 0",
     ),
 )
 """What must not be taken out."""
