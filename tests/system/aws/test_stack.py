@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -51,34 +52,38 @@ TEMPLATE: Mapping[str, Any] = yaml.load(TEXT, Loader)  # noqa: S506 - a SafeLoad
 RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
 
 
+SESSION: Any = boto3.session.Session(region_name=REGION)
+
+
+@cache
+def client(service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
+    """Return a client of AWS's own; each takes a while to make."""
+    return SESSION.client(service)
+
+
 @dataclass(frozen=True)
 class Stack:
     """A stack that was made."""
 
     name: str
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
-        """Return a client of AWS's own."""
-        made: Any = boto3.session.Session(region_name=REGION)
-        return made.client(service)
-
     @property
     def function(self) -> dict[str, Any]:
         """Return how the function is configured."""
-        found: dict[str, Any] = self.client("lambda").get_function_configuration(FunctionName=self.name)
+        found: dict[str, Any] = client("lambda").get_function_configuration(FunctionName=self.name)
         return found
 
     def policies(self) -> dict[str, Any]:
         """Return the policies of the function's role."""
         role = self.function["Role"].rpartition("/")[2]
-        iam = self.client("iam")
+        iam = client("iam")
         names = iam.list_role_policies(RoleName=role)["PolicyNames"]
         found = {it: iam.get_role_policy(RoleName=role, PolicyName=it)["PolicyDocument"] for it in names}
         return {name: ast.literal_eval(str(it)) for name, it in found.items()}  # moto writes some as Python
 
     def rule(self) -> dict[str, Any]:
         """Return the rule about failures."""
-        rules = self.client("events").list_rules()["Rules"]
+        rules = client("events").list_rules()["Rules"]
         found: dict[str, Any] = next(it for it in rules if it["Name"].startswith(self.name))
         return found
 
@@ -91,7 +96,7 @@ class Stack:
 def made(name: str, **changes: str) -> Stack:
     """Upload a package, and make a stack."""
     stack = Stack(name)
-    ec2, s3 = stack.client("ec2"), stack.client("s3")
+    ec2, s3 = client("ec2"), client("s3")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     archive = io.BytesIO()
@@ -102,7 +107,7 @@ def made(name: str, **changes: str) -> Stack:
     given = {**GIVEN, "Vpc": vpc, "Subnets": subnet, **changes}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # moto tells what it leaves out
-        stack.client("cloudformation").create_stack(
+        client("cloudformation").create_stack(
             StackName=name,
             TemplateBody=TEXT.replace("Code: package/", f"Code: {{S3Bucket: packages-{name}, S3Key: rotate.zip}}"),
             Parameters=[parameter(key, value) for key, value in given.items()],
@@ -173,7 +178,7 @@ def test_a_file_with_the_authority_may_take_the_place_of_a_fingerprint() -> None
 def test_the_function_reaches_pve_and_secrets_manager_alone(stack: Stack) -> None:
     """Nothing comes in; the endpoint takes what comes from the function."""
     (group,) = stack.function["VpcConfig"]["SecurityGroupIds"]
-    (found,) = stack.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    (found,) = client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
     assert found["IpPermissions"] == []
     (out,) = RESOURCES["FunctionNetwork"]["Properties"]["SecurityGroupEgress"]
     assert (out["FromPort"], out["ToPort"], out["CidrIp"]) == ("PvePort", "PvePort", "PveNetwork")
@@ -184,7 +189,7 @@ def test_the_function_reaches_pve_and_secrets_manager_alone(stack: Stack) -> Non
 
 def test_only_secrets_manager_of_this_account_calls_the_function(stack: Stack) -> None:
     """Nobody else's secret can make it do anything."""
-    policy = json.loads(stack.client("lambda").get_policy(FunctionName="rotate")["Policy"])
+    policy = json.loads(client("lambda").get_policy(FunctionName=stack.name)["Policy"])
     (statement,) = policy["Statement"]
     assert statement["Action"] == "lambda:InvokeFunction"
     assert statement["Principal"] == {"Service": "secretsmanager.amazonaws.com"}
@@ -239,7 +244,7 @@ def test_the_rule_hears_of_failures_and_of_nothing_else(stack: Stack, told: Any,
 
 def test_failures_are_told_with_what_failed(stack: Stack) -> None:
     """The message names the secret, the reason and the log; one that cannot be delivered is kept."""
-    (target,) = stack.client("events").list_targets_by_rule(Rule=stack.rule()["Name"])["Targets"]
+    (target,) = client("events").list_targets_by_rule(Rule=stack.rule()["Name"])["Targets"]
     paths = target["InputTransformer"]["InputPathsMap"]
     template = target["InputTransformer"]["InputTemplate"]
     for name, path in paths.items():
