@@ -29,6 +29,7 @@ ELSEWHERE: Mapping[str, str] = {
     "deploy/kubernetes/README.md": "tests/system/kubernetes/test_readme.py",
     "deploy/observability/README.md": "tests/system/observability/test_page.py",
     "deploy/proxmox/README.md": "tests/system/proxmox/test_set_up.py",
+    "deploy/systemd/README.md": "tests/system/systemd/test_units.py",
 }
 """Pages whose shells a test of their own types, all of them."""
 
