@@ -26,7 +26,7 @@ cover: $(VENV)/.installed ## all tests, with branch coverage (twice the time)
 
 test-system: $(VENV)/.installed $(VENV)/system/.installed ## the tests with real programs, which requirements/debian.txt names
 	@echo "test-system: the page in Chromium, the metrics in Prometheus, what is deployed"
-	@PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH" $(BIN)/python -m pytest -q -n 2 tests/system
+	@PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/system
 
 test-live: $(VENV)/.installed ## the tests of the stores against real servers that the environment names
 	@echo "test-live: the tests of the stores against real servers"
