@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-system test-live consumers explore soak fuzz mutants check fix lock clean
+.PHONY: help demo test cover test-system test-live consumers explore soak year fuzz mutants check fix lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
@@ -43,6 +43,11 @@ explore: $(VENV)/.installed ## look for a way to break the promise: all crashes,
 soak: $(VENV)/.installed ## ten thousand rotations in memory, every tenth call of which goes wrong (minutes)
 	@echo "soak: rotating, with consumers that log in all the time"
 	@$(BIN)/python -m tests.explore.soak
+
+year: $(VENV)/.installed ## a year of 500 credentials by a turned clock, then the memory of 100,000 runs (minutes)
+	@echo "year: 500 credentials, with failures; then the memory of 100,000 runs"
+	@$(BIN)/python -m tests.service.year 500 365 120
+	@$(BIN)/python -m tests.service.memory
 
 fuzz: $(VENV)/.installed ## draw thousands of strange worlds and inputs, others each time (minutes; EXAMPLES=5000)
 	@echo "fuzz: the properties and the parsers, with examples that were not tried before"

@@ -50,6 +50,8 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (UUID.pattern, HIDDEN),
     )
 )
+_WORD = re.compile(r"[\w-]{0,35}")
+"""What none of the forms is: most of what is told is such a word."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
 
@@ -66,13 +68,17 @@ class Redaction:
 
     def fields(self, fields: Mapping[str, object]) -> dict[str, Any]:
         """Return the fields of a line without secrets; those of a rotation are names and words of ours."""
-        return {
-            key: self.by_form(str(value)) if key in OURS and isinstance(value, str) else self.clean({key: value})[key]
-            for key, value in fields.items()
-        }
+        return dict(self._field(key, value) for key, value in fields.items())
+
+    def _field(self, key: str, value: object) -> tuple[str, Any]:
+        if key in OURS and isinstance(value, str):
+            return key, self.by_form(str(value))
+        return self.text(key), HIDDEN if SENSITIVE.fullmatch(key) else self.clean(value)
 
     def by_form(self, text: str) -> str:
         """Return a text without what has the form of a secret."""
+        if _WORD.fullmatch(text):
+            return text
         for pattern, put in _FORMS:
             text = pattern.sub(put, text)
         return text
