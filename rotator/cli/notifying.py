@@ -36,17 +36,16 @@ LATEST = 27.0
 LEAST = 1.0
 
 
-def notifier_of(settings: Settings, clock: Clock) -> Notifier:
-    """Make a notifier."""
+@contextmanager
+def telling(service: Service, source: Source, clock: Clock, lose: Callable[[int], None]) -> Iterator[None]:
+    """Notify of what changes on the board of a service, by the channels of the configuration in force.
+
+    ``lose`` is told how many notifications somebody did not get.
+    """
     from rotator.notify.notifier import opened  # noqa: PLC0415 - what is not configured costs nothing
 
-    return opened(settings, clock, recorder(settings, clock, os.environ), os.environ)
-
-
-@contextmanager
-def telling(service: Service, source: Source, clock: Clock) -> Iterator[None]:
-    """Notify of what changes on the board of a service, by the channels of the configuration in force."""
-    notifier, stopped = notifier_of(source.settings, clock), list[float]()
+    settings, stopped = source.settings, list[float]()
+    notifier = opened(settings, clock, recorder(settings, clock, os.environ), os.environ, lose)
 
     def see(change: Change) -> None:
         if change.after.configuration is not change.before.configuration:
@@ -81,12 +80,14 @@ class Notifying:
         """Notify of what is news; nobody waits for it yet."""
         if not self._is_wanted:
             return
-        from rotator.notify.single import Listed, Single  # noqa: PLC0415 - what is not configured costs nothing
+        from rotator.notify.notifier import opened  # noqa: PLC0415 - what is not configured costs nothing
+        from rotator.notify.single import Listed, Single  # noqa: PLC0415 - the same
 
-        settings, now = self._settings(), self._clock.now()
-        notifier = self._notifier = self._notifier or notifier_of(settings, self._clock)
+        settings, clock, now = self._settings(), self._clock, self._clock.now()
+        if self._notifier is None:
+            self._notifier = opened(settings, clock, recorder(settings, clock, os.environ), os.environ)
         listed = {name: Listed(users, pve, now) for name, (users, pve) in self._lists.items()}
-        notifier.tell(Single(settings, results, listed, now).news(notifier.vigil))
+        self._notifier.tell(Single(settings, results, listed, now).news(self._notifier.vigil))
 
     def close(self) -> None:
         """Wait until everybody is told, but not for ever; while the stores are open, where secrets may be."""

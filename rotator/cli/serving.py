@@ -146,7 +146,8 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     service.board.watch(diary.see)
     metrics.watch(service.board)
     pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
-    with telling(service, source, clock), answering(Desk(source, service, pages, clock, house.caught)):
+    desk = Desk(source, service, pages, clock, house.caught)
+    with telling(service, source, clock, metrics.lose), answering(desk):
         until_stopped(service, bell, beat=pulse.beat)
 
 

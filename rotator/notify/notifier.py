@@ -14,7 +14,7 @@ from rotator.errors import RefusedError, RotatorError
 from rotator.model import Secret
 from rotator.notify.memory import told_before
 from rotator.notify.notice import About, Notice, notice
-from rotator.notify.outbox import Outbox, Send
+from rotator.notify.outbox import Outbox, Send, uncounted
 from rotator.notify.vigil import Rules, Vigil
 from rotator.notify.webhook import Webhook
 from rotator.programs import Run, run
@@ -30,8 +30,16 @@ OpenWay = Callable[[ChannelSettings], Send]
 class Notifier:
     """Notifies, by the channels of the settings. ``see`` is a watcher of the service's board."""
 
-    def __init__(self, settings: Settings, clock: Clock, open_way: OpenWay, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        open_way: OpenWay,
+        recorder: Recorder | None = None,
+        lose: Callable[[int], None] = uncounted,
+    ) -> None:
         self._clock = clock
+        self._lose = lose
         self._open_way = open_way
         self._recorder = recorder
         self._outboxes: dict[ChannelSettings, Outbox] = {}
@@ -47,7 +55,10 @@ class Notifier:
         channels = settings.telling.notify.channels
         for it in self._outboxes.keys() - set(channels):
             self._outboxes[it].hurry()
-        self._outboxes = {it: self._outboxes.get(it) or Outbox(it.name, self._open_way(it)) for it in channels}
+        self._outboxes = {it: self._outboxes.get(it) or self._made(it) for it in channels}
+
+    def _made(self, channel: ChannelSettings) -> Outbox:
+        return Outbox(channel.name, self._open_way(channel), lose=self._lose)
 
     def see(self, change: Change) -> None:
         """Notify of what is news in a change."""
@@ -89,11 +100,6 @@ class Notifier:
     def _record(self, made: Notice) -> None:
         if self._recorder:
             self._recorder.record(line_of(made, self._chosen(made.data)))
-
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """How many notices were never delivered, by channel."""
-        return {it.name: box.dropped for it, box in self._outboxes.items()}
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -158,11 +164,17 @@ def call(command: CommandSettings, made: Notice, running: Run) -> None:
         raise RefusedError(f"{command.argv[0]}: {ended}")
 
 
-def opened(settings: Settings, clock: Clock, recorder: Recorder | None, environ: Mapping[str, str]) -> Notifier:
+def opened(
+    settings: Settings,
+    clock: Clock,
+    recorder: Recorder | None,
+    environ: Mapping[str, str],
+    lose: Callable[[int], None] = uncounted,
+) -> Notifier:
     """Make a notifier of a configuration."""
 
     def resolved(reference: SecretReference) -> Secret:
         return resolve(reference, environ=environ, backends=notifier.settings.backends)
 
-    notifier = Notifier(settings, clock, ways(resolved, clock.now), recorder)
+    notifier = Notifier(settings, clock, ways(resolved, clock.now), recorder, lose)
     return notifier

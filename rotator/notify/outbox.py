@@ -30,10 +30,24 @@ def wait(seconds: float, closing: Event) -> None:
     closing.wait(seconds)
 
 
-class Outbox:
-    """Sends notices one after the other. ``pause`` waits between two tries, until the event is set."""
+def uncounted(_many: int) -> None:
+    """Count nothing."""
 
-    def __init__(self, name: str, send: Send, pause: Callable[[float, Event], None] = wait, most: int = MOST) -> None:
+
+class Outbox:
+    """Sends notices one after the other.
+
+    ``pause`` waits between two tries, until the event is set; ``lose`` is told how many were not delivered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send: Send,
+        pause: Callable[[float, Event], None] = wait,
+        most: int = MOST,
+        lose: Callable[[int], None] = uncounted,
+    ) -> None:
         self.name = name
         self.delivered = 0
         self.dropped = 0
@@ -41,6 +55,7 @@ class Outbox:
         self._send = send
         self._pause = pause
         self._most = most
+        self._count = lose
         self._queue: deque[Notice] = deque()
         self._changed = Condition()
         self._closing = Event()
@@ -117,4 +132,5 @@ class Outbox:
 
     def _lose(self, why: str, many: int) -> None:
         self.dropped += many
+        self._count(many)
         LOG.warning("notifications that %s did not get: %d (%s); %d so far", self.name, many, why, self.dropped)

@@ -56,6 +56,10 @@ class Metrics:
         self._tally.hear(event)
         self._stores.hear(event)
 
+    def lose(self, many: int) -> None:
+        """Count notifications that somebody did not get."""
+        self._tally.lose(many)
+
     def watch(self, board: Board) -> None:
         """Tell from now on what stands there."""
         self._board = board

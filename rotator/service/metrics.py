@@ -107,6 +107,9 @@ STEP_FAILURES = Metric(
     Kind.COUNTER,
 )
 ORPHANS = Metric("rotate_orphans_total", "Orphans that were found and revoked.", ("cluster",), Kind.COUNTER)
+LOST = Metric(
+    "rotate_notifications_lost_total", "Notifications that a channel did not get; the log says which.", (), Kind.COUNTER
+)
 DURATION = Metric("rotate_step_duration_seconds", "How long steps took, failed ones too.", ("step",), Kind.HISTOGRAM)
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: a call to PVE takes 12 ms, and PVE gives up after 30 s."""
@@ -117,6 +120,6 @@ OF_CREDENTIALS = (
 )
 OF_CLUSTERS = (REACHABLE, ANSWERED, CLOCK, OPERATOR_EXPIRE, BACKEND)
 OF_THE_SERVICE = (STARTED, LEADER, CONFIG_VALID, CONFIG_LOADED, BUILD, RAN, EXIT_CODE)
-COUNTED = (ROTATIONS, RUNS, DECISIONS, STEPS, STEP_FAILURES, ORPHANS, DURATION)
+COUNTED = (ROTATIONS, RUNS, DECISIONS, STEPS, STEP_FAILURES, ORPHANS, LOST, DURATION)
 METRICS = (*OF_CREDENTIALS, *OF_CLUSTERS, *OF_THE_SERVICE, *COUNTED)
 """All, in the order of the page."""

@@ -31,6 +31,7 @@ class Tally:
         self._steps = Counted(metrics.STEPS, registry)
         self._failures = Counted(metrics.STEP_FAILURES, registry)
         self._orphans = Counted(metrics.ORPHANS, registry)
+        self._lost = Counter(metrics.LOST.name, metrics.LOST.help, registry=registry)
         duration = metrics.DURATION
         self._duration = Histogram(
             duration.name, duration.help, duration.labels, buckets=metrics.BUCKETS, registry=registry
@@ -48,6 +49,10 @@ class Tally:
             self._failures.labels(event.cluster, event.step, event.reason).inc()
         if event.step not in TOLD:
             self._count_step(event)
+
+    def lose(self, many: int) -> None:
+        """Count notifications that somebody did not get."""
+        self._lost.inc(many)
 
     def see(self, change: Change) -> None:
         """Count the runs whose end a change wrote up, and forget what is not configured any more."""

@@ -14,6 +14,7 @@ import pytest
 
 from rotator.aws_lambda import handler
 from rotator.aws_lambda_settings import credential, function_settings
+from rotator.aws_rotation import STEPS
 from rotator.errors import ConfigError
 from rotator.model import Destination
 from tests.aws.function import OWNER, STEPS, Function, refused
@@ -248,3 +249,5 @@ def test_the_log_tells_each_step_in_json(f: Function, caplog: pytest.LogCaptureF
     assert done == ["issue", "grant", "verify", "verify", "mark", "retire"]
     assert {line["rotation"] for line in lines} == {token}
     assert {line["credential"] for line in lines} == {f.name}
+    assert {line["trigger"] for line in lines} <= {f"lambda {step}" for step in STEPS}
+    assert len({line["trigger"] for line in lines}) > 1
