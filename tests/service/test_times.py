@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +72,42 @@ def test_a_look_that_was_wanted_meanwhile_is_now_and_another_is_worked_out_anew(
     assert abs((back.at - now) - (look.at - now)) < MINUTE
     plain = Look(now + HOUR)
     assert moved(plain, ServiceSettings(), "c", axis=now, wall=now + 2 * DAY) is plain
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [("2026-03-28T03:00", 24 - 1), ("2026-10-24T03:00", 24 + 1), ("2026-06-01T03:00", 24)],
+    ids=["spring", "autumn", "summer"],
+)
+def test_a_cron_look_comes_once_on_the_day_of_another_time(now: str, hours: int) -> None:
+    """At three o'clock as the place has it, which is 23 or 25 hours after the day before."""
+    settings, zone = ServiceSettings(cron="0 3 * * *", timezone="Europe/Vienna"), ZoneInfo("Europe/Vienna")
+    wall = datetime.fromisoformat(now).replace(tzinfo=zone).astimezone(UTC) + WIDEST
+    look = next_look(settings, "c", axis=wall, wall=wall)
+    assert look.wall is not None
+    assert look.wall.astimezone(zone).hour == 3
+    assert abs(look.wall - wall - timedelta(hours=hours)) <= WIDEST
+    after = next_look(settings, "c", axis=look.at, wall=look.wall)
+    assert after.wall is not None
+    assert after.wall - look.wall > 23 * HOUR
+
+
+def test_the_time_zone_of_the_machine_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody travels with it, or sets it right: looks, and what is due, are reckoned in UTC and in ``timezone``."""
+    settings, now = ServiceSettings(cron="0 3 * * *", timezone="Europe/Vienna"), datetime(2026, 5, 9, 12, tzinfo=UTC)
+    axis = Axis(AwakeClock())
+    looks = set()
+    try:
+        for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            looks.add(next_look(settings, "c", axis=now, wall=now))
+            assert abs(axis.drift()) < MINUTE
+            assert abs(datetime.now(axis.zone) - axis.now()) < MINUTE
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert len(looks) == 1
 
 
 @given(NAMES)
