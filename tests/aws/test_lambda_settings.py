@@ -14,7 +14,6 @@ import pytest
 
 from rotator.aws_lambda import handler
 from rotator.aws_lambda_settings import credential, function_settings
-from rotator.aws_rotation import STEPS
 from rotator.errors import ConfigError
 from rotator.model import Destination
 from tests.aws.function import OWNER, STEPS, Function, refused
