@@ -18,7 +18,8 @@ RANDOM_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _NAME = re.compile(rf"(?P<base>.+)-(?P<serial>[1-9][0-9]{{0,17}})-(?P<random>[a-z0-9]{{{RANDOM_LENGTH}}})")
 _MARKER = re.compile(
     r"rotate: owner=(?P<owner>\S+) credential=(?P<credential>\S+) rotation=(?P<rotation>\S+) "
-    r"issued=(?P<issued>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?: after=(?P<after>\S+))?(?P<published> published)?\Z"
+    r"issued=(?P<issued>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?: after=(?P<after>\S+))?"
+    r"(?: (?P<state>published|taken-back))?\Z"
 )
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -56,6 +57,8 @@ class Marker:
     published: bool = False
     """Every destination holds it, and the primary's record was read back and logged in; or it was published and taken
     back, so that consumers may have read it."""
+    taken_back: bool = False
+    """It was published, and its publisher is about to put the predecessor back: consumers may have read it."""
 
     @classmethod
     def parse(cls, comment: str) -> Self | None:
@@ -69,20 +72,24 @@ class Marker:
             return None
         if issued > _LATEST:
             return None
-        published = found["published"] is not None
-        return cls(found["owner"], found["credential"], found["rotation"], issued, found["after"] or "", published)
+        told = (found["state"] == "published", found["state"] == "taken-back")
+        return cls(found["owner"], found["credential"], found["rotation"], issued, found["after"] or "", *told)
 
     def as_published(self) -> Self:
         """Return the same marker saying that the rotation was finished."""
-        return replace(self, published=True)
+        return replace(self, published=True, taken_back=False)
+
+    def as_taken_back(self) -> Self:
+        """Return the same marker saying that consumers may have read it, although the rotation is not finished."""
+        return replace(self, taken_back=True)
 
     def comment(self, keep: str = "") -> str:
         """Write it as a token's comment, behind what somebody else wrote there (``foreign_text``)."""
         after = f" after={self.after}" if self.after else ""
-        published = " published" if self.published else ""
+        state = " published" if self.published else " taken-back" if self.taken_back else ""
         text = (
             f"rotate: owner={self.owner} credential={self.credential} rotation={self.rotation} "
-            f"issued={self.issued.astimezone(UTC).strftime(_TIME)}{after}{published}"
+            f"issued={self.issued.astimezone(UTC).strftime(_TIME)}{after}{state}"
         )
         return f"{keep} {text}" if keep else text
 

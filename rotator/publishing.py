@@ -158,6 +158,7 @@ def put_back(act: Act, held: Held) -> None:
     Only what PVE takes is put back: where it refuses the predecessor too, the record is not what is wrong. Nothing is
     retired or deleted: both tokens live, so a consumer works with whichever it has read. The new one is marked as
     published, because it was: a later run retires it, and does not take it for an orphan.
+    Crash: before the predecessor is put back the new one is marked as taken back, so that it is no orphan then either.
     """
     label, old = act.credential.primary.label, act.view.record
     problem = f"{label} was written with {act.current.id} and gives back something that does not log in"
@@ -172,6 +173,7 @@ def put_back(act: Act, held: Held) -> None:
         message = f"{problem}; {why}, so that was not put back"
         raise LockedOutError(message, hint="look at what is stored there, and at PVE; the next run looks again")
     with act.narrator.step(Step.RESTORE, token=old.id, destination=label):
+        warn_of_taking_back(act)
         try:
             act.ports.backends[act.credential.primary.backend].write(
                 act.credential.primary.location, act.shown(old, act.credential.primary), expected=held.version
@@ -190,6 +192,14 @@ def require_unchanged(act: Act, held: Held | Unread) -> None:
     now = read(act.credential.primary, act.ports.backends)
     if isinstance(now, Held) and now.version != held.version:
         raise LostError(f"{act.credential.primary.label} was changed by somebody else in between")
+
+
+def warn_of_taking_back(act: Act) -> None:
+    """Say in the new token's comment that it is being taken back, as well as that can be done."""
+    token, marker = act.current.id, act.marker
+    if marker is not None:
+        with suppress(RotatorError):
+            twice(lambda: act.ports.pve.update(token, comment=marker.as_taken_back().comment()))
 
 
 def mark_taken_back(act: Act) -> None:

@@ -191,8 +191,8 @@ class View:
 
     def was_published(self, token: TokenState) -> bool:
         """Whether consumers may have read one of ours: it is marked so, or a destination holds it."""
-        held = (it.token for it in self.seen.destinations if isinstance(it, Held))
-        return self.markers[token.id].published or any(it is not None and it.id == token.id for it in held)
+        held, marker = (it.token for it in self.seen.destinations if isinstance(it, Held)), self.markers[token.id]
+        return marker.published or marker.taken_back or any(it is not None and it.id == token.id for it in held)
 
     @property
     def overlap(self) -> timedelta:

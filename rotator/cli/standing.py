@@ -84,7 +84,7 @@ class Standing:
     def orphans(self) -> list[str]:
         """The tokens that were issued and never published, and are too old to be in flight."""
         view = self.view
-        return [str(it.id) for it in view.above_old if not view.markers[it.id].published] if view else []
+        return [str(it.id) for it in view.above_old if not view.was_published(it)] if view else []
 
 
 def look(fleet: Fleet, credentials: Sequence[Credential], request: Request | None = None) -> list[Standing]:

@@ -76,6 +76,17 @@ def test_published_is_all_that_marking_changes() -> None:
     assert marker.as_published().comment() == marker.comment() + " published"
 
 
+def test_taken_back_is_said_until_it_is_published() -> None:
+    """One word at the end: what is marked as published in the end is no longer being taken back."""
+    marker = Marker("home", "ci", "4f2a", ISSUED, "ci-7-aaaaa")
+    going = marker.as_taken_back()
+
+    assert going.comment() == marker.comment() + " taken-back"
+    assert Marker.parse(going.comment()) == going != marker
+    assert going.as_published() == marker.as_published()
+    assert Marker.parse(marker.comment() + " taken-back published") is None
+
+
 @pytest.mark.parametrize(
     "comment",
     [

@@ -103,6 +103,18 @@ def test_what_was_taken_back_counts_for_too_many_unless_the_record_is_old() -> N
     assert judge(seen(*taken_back)).reason is Reason.FIRST_ISSUE
 
 
+def test_what_was_about_to_be_taken_back_is_no_orphan() -> None:
+    """Its publisher has died, and a consumer may have read it; nor is it finished where it still is the record's."""
+    unfinished = ours(8, age=HOUR, published=False)
+    marker = Marker.parse(unfinished.comment)
+    assert marker is not None
+    taken_back = replace(unfinished, comment=marker.as_taken_back().comment())
+
+    assert judge(seen(CURRENT, unfinished, record=CURRENT)).reason is Reason.ORPHAN
+    assert judge(seen(CURRENT, taken_back, record=CURRENT)).reason is Reason.RECORD_ROLLED_BACK
+    assert judge(seen(CURRENT, taken_back, record=taken_back)).reason is Reason.UNFINISHED
+
+
 def test_what_retires_does_not_count_for_too_many() -> None:
     """It was replaced and not taken back, as where somebody rotates by hand soon after several rotations."""
     adopting, hand = replace(CREDENTIAL, adopt=True), foreign()
