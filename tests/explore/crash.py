@@ -22,7 +22,7 @@ from tests.explore.crash_watch import Strict
 from tests.explore.world import Moment, World
 from tests.scenario.killing import Killed
 
-CHANGING = ("POST", "PUT", "DELETE", "write")
+CHANGING = ("POST", "PUT", "DELETE", "write", "announce")
 DONE = ("up-to-date", 0, ())
 
 

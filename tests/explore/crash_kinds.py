@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from rotator.marker import Name
-from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Request, Secret, Version
+from rotator.marker import Marker, Name
+from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Credential, Request, Secret, Stored, Version
 from rotator.shape import Shape
 from rotator.template import Template
 from tests.explore.world import Ledger, World
@@ -84,6 +84,46 @@ def spoiling(world: World) -> Credential:
     return credential
 
 
+class Altering(Ledger):
+    """A store that gives back another secret than it holds, at the instant at which the next token was issued."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def read(self, location: str) -> Stored | None:
+        """Look; the last character of that one secret is missing then."""
+        stored = super().read(location)
+        if stored is None or not self._is_just_issued(stored):
+            return stored
+        secret = stored.fields[TOKEN_SECRET_KEY].reveal()[:-1]
+        return replace(stored, fields={**stored.fields, TOKEN_SECRET_KEY: Secret(secret)})
+
+    def _is_just_issued(self, stored: Stored) -> bool:
+        token = stored.fields[TOKEN_ID_KEY].reveal() if TOKEN_ID_KEY in stored.fields else ""
+        name = Name.parse(token.rpartition("!")[2])
+        marker = Marker.parse(str((self._world.pve.token(token) or {}).get("comment", ""))) if name else None
+        is_next = name is not None and name.serial == NEXT_SERIAL
+        return is_next and marker is not None and marker.issued.timestamp() == int(self._world.pve.now())
+
+
+def altering(world: World) -> Credential:
+    """Plant a token that is due, in a store that gives back something else for a moment."""
+    credential, records = world.due(), world.store.records
+    world.store = Altering(world)
+    world.store.go_back(records)
+    return credential
+
+
+def announced(world: World) -> Credential:
+    """Plant a token that is due, whose consumers read their records only when they are started."""
+    places = world.credential(mirrors=1).destinations
+    return world.due(mirrors=1, destinations=tuple(replace(it, audience=("deployment web",)) for it in places))
+
+
+TAKEN_BACK = {
+    "I4": "what the store gives back does not log in, so the predecessor is published again, whose serial is lower"
+}
 REGENERATED = {
     "I1": "the old secret dies at the call that makes the new one, and what is published works again when the run ends",
     "I2": "there is no overlap: the old secret dies at that call",
@@ -116,6 +156,8 @@ KINDS: Mapping[str, Kind] = {
             schedules=("soon", "later"),
         ),
         Kind("spoilt", spoiling, narrowed="what the store itself has spoilt is there until confirm has seen it"),
+        Kind("altered", altering, excused=TAKEN_BACK),
+        Kind("announced", announced),
         Kind("regenerate", World.pinned, excused=REGENERATED),
     )
 }

@@ -8,6 +8,7 @@ from copy import copy
 
 from tests.explore.crash_kinds import Spoiling
 from tests.explore.watch import Shown, Watch, foreign_keys, token_in
+from tests.explore.world import started_by
 
 RANDOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|rotation=[0-9a-f]{12}|(?<=-)1\d{4}\b")
 """Secrets, ids of rotations, and the random parts that a world draws."""
@@ -37,6 +38,14 @@ class Strict(Watch):
         content, store = self.content(name), self.world.store
         is_spoilt = isinstance(store, Spoiling) and content.get("token_secret") in store.spoilt
         return foreign_keys(content) if is_spoilt else content
+
+    def look(self, where: str) -> None:
+        """Look also at consumers that read a record only when they are started: what they show must log in always."""
+        super().look(where)
+        for place in self._places:
+            started = token_in(self.world.read(started_by(place)))
+            if started and not self.world.pve.accepts(*started):
+                self.blame(f"I2: {started[0]}, which consumers of {place} were started with, is refused", where)
 
     def held(self) -> list[Shown | None]:
         """Tell what each destination holds, spoilt or not, the primary first."""

@@ -90,6 +90,12 @@ REMOVALS = (
         "--race paused-forced --preemptions 1",
     ),
     Removal(
+        "the fence before a rotation is finished that somebody else has begun",
+        (Edit("plan.py", "return [*confirm, Fence(), *mirrors, ", "return [*confirm, *mirrors, "),),
+        "--kind altered --schedule soon --how overtaken --depth 1",
+        "I2",
+    ),
+    Removal(
         "compare-and-set",
         (
             Edit(

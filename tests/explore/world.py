@@ -54,6 +54,13 @@ class Ledger(MemoryBackend):
         self._records[name] = Stored(fields, self.version(None))
         self.history.append((name, self._records[name]))
 
+    def announce(self, name: str, rotation: str) -> None:
+        """Start the consumers of a record anew, once for a rotation: what they show from now on is a record, too."""
+        started = self._records.get(started_by(name))
+        if started is None or started.fields["rotation"].reveal() != rotation:
+            fields = {**self._records[name].fields, "rotation": Secret(rotation)}
+            self._records[started_by(name)] = Stored(fields, self.version(None))
+
     def go_back(self, records: Mapping[str, Stored]) -> None:
         """Hold these and no others, without a history."""
         self._records = dict(records)
@@ -87,6 +94,14 @@ class Guarded:
     def write(self, location: str, fields: Mapping[str, Secret], *, expected: Version | None) -> Version:
         """Compare and set."""
         return self._guard(f"write {location}", lambda: self._inner.write(location, fields, expected=expected))
+
+    def audience(self, _location: str) -> tuple[str, ...]:
+        """Name nobody: who is told stands in the credential."""
+        return ()
+
+    def announce(self, location: str, *, rotation: str) -> None:
+        """Start the consumers anew."""
+        self._guard(f"announce {location}", lambda: self._inner.announce(location, rotation))
 
     def preflight(self, location: str) -> None:
         """Say yes."""
@@ -344,6 +359,11 @@ class World:
             if (marker := Marker.parse(token.comment))
             and (marker.owner, marker.credential) == (credential.owner, credential.name)
         }
+
+
+def started_by(name: str) -> str:
+    """Name the record of what consumers show that read another one at their start alone."""
+    return f"{name}, when its consumers started"
 
 
 def shown(stored: Stored) -> dict[str, str]:
