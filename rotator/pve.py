@@ -90,6 +90,10 @@ class Pve(Protocol):
         """
         ...
 
+    def greet(self, endpoint: str) -> Greeting:
+        """Look who answers there, showing no credential. What goes wrong is a value, not an error."""
+        ...
+
     def token_on(self, endpoint: str, token: TokenId) -> TokenState | None:
         """Read one token from one endpoint, None when that node does not know it."""
         ...
@@ -157,10 +161,6 @@ class Pve(Protocol):
 
 class Inspected(Pve, Protocol):
     """A cluster that can be looked into more closely than a rotation needs: what ``rotate doctor`` asks."""
-
-    def greet(self, endpoint: str) -> Greeting:
-        """Look who answers there, showing no credential. What goes wrong is a value, not an error."""
-        ...
 
     def users_on(self, endpoint: str) -> dict[str, UserState]:
         """List the users as one endpoint knows them; see ``users``."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 VERSION = 1
@@ -128,8 +128,8 @@ class Credential(Shape):
 
     name: str
     cluster: str
-    every: timedelta
-    overlap: timedelta = timedelta()
+    every: float
+    overlap: float = 0.0
     state: str
     reason: str = ""
     message: str = ""
@@ -180,8 +180,6 @@ def plainly(value: Any) -> Any:  # noqa: ANN401 - JSON
             return dict(_said(value, type(value).__name__))
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
-        case timedelta():
-            return value.total_seconds()
         case tuple():
             return [plainly(it) for it in value]
         case Mapping():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from rotator.clock import Clock
 from rotator.errors import RotatorError
@@ -72,12 +73,26 @@ class Round:
     def run(self) -> None:
         """Look at everybody whose turn it is, all quiet ones by one list, and at those that somebody asked for."""
         now = self.rounds.axis.now()
-        due = self.roster.due(now)
-        if self.roster.look.at <= now:
+        due, is_look = self.roster.due(now), self.roster.look.at <= now
+        if is_look:
             self.roster.look = next_look(self.settings, self.cluster, axis=now, wall=self.rounds.clock.now())
         requests = dict.fromkeys(request_of(entry) for entry in due)
         for request in requests:
             self.attend(request, {it.credential.name: it for it in due if request_of(it) == request})
+        if is_look:
+            self.greet()
+
+    def greet(self) -> None:
+        """Write up which endpoints answer, where there are several: a rotation goes on to the next without a word."""
+        standing = self.rounds.board.standing.clusters.get(self.cluster)
+        if standing is None or len(standing.endpoints) == 1 or not standing.is_reachable:
+            return
+        pve, found = self.generation.fleet.open_cluster(self.cluster), dict[str, str]()
+        for address, endpoint in zip(standing.endpoints, pve.endpoints, strict=False):
+            if self.rounds.goes_on():
+                greeting = pve.greet(endpoint)
+                found[address] = (greeting.message or greeting.code) if greeting.code else ""
+        self.rounds.board.put_cluster(self.cluster, lambda it: replace(it, greetings=MappingProxyType(found)))
 
     def attend(self, request: Request, entries: Mapping[str, Entry]) -> None:
         """Do what is to do for some credentials, by one list of the cluster's users."""
@@ -141,7 +156,10 @@ class Round:
         with suppress(RotatorError):
             well = replace(well, clock_offset=pve.now() - now)
         self.rounds.board.put_cluster(
-            self.cluster, lambda it: replace(well, name=it.name, endpoints=it.endpoints, next_look=it.next_look)
+            self.cluster,
+            lambda it: replace(
+                well, name=it.name, endpoints=it.endpoints, next_look=it.next_look, greetings=it.greetings
+            ),
         )
 
     def write_up_problem(self, result: Result) -> None:

@@ -8,7 +8,7 @@ buffer; a page that asks also sees by itself when nobody answers.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -76,10 +76,14 @@ class Sheet:
                 printed = self._printed = Printed(standing, now, body, gzip.compress(body, PRESSURE, mtime=0), etag)
             return printed
 
+    def lines(self, standing: Standing) -> Mapping[str, str]:
+        """Write each credential as it stands, by its name; what has not changed is kept."""
+        self._lines = {name: self._line(standing, it) for name, it in standing.credentials.items()}
+        return {name: line for name, (_, _, line) in self._lines.items()}
+
     def _written(self, standing: Standing) -> bytes:
         head = telling.document(standing, offers_rotation=self._offers_rotation, needs_token=self._needs_token)
-        self._lines = {name: self._line(standing, it) for name, it in standing.credentials.items()}
-        return written(head, (line for _, _, line in self._lines.values()))
+        return written(head, self.lines(standing).values())
 
     def _line(self, standing: Standing, it: CredentialStanding) -> tuple[CredentialStanding, str, str]:
         working = str(standing.at_work.get(it.name, ""))

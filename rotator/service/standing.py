@@ -138,9 +138,11 @@ class ClusterStanding:
     """When it answered last."""
     next_look: datetime | None = None
     operator_expire: datetime | None = None
+    """The end of the operator's own token, by PVE's clock, where the configuration names that token."""
     clock_offset: timedelta | None = None
     """How far its clock was ahead of ours when it answered last."""
-    """The end of the operator's own token, by PVE's clock, where the configuration names that token."""
+    greetings: Mapping[str, str] = field(default_factory=dict)
+    """Of several endpoints, why each did not answer when it was asked last; "" for one that did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,11 @@ def cluster(it: ClusterStanding) -> shapes.Cluster:
 
 def endpoint(it: ClusterStanding, address: str) -> shapes.Endpoint:
     """Tell whether an endpoint answers. A cluster is unreachable when all of them were asked and none did."""
-    is_sure = it.is_reachable is False or len(it.endpoints) == 1
-    return shapes.Endpoint(address=address, reachable=it.is_reachable if is_sure else None)
+    if it.is_reachable is False or len(it.endpoints) == 1:
+        return shapes.Endpoint(address=address, reachable=it.is_reachable)
+    if address not in it.greetings:
+        return shapes.Endpoint(address=address)
+    return shapes.Endpoint(address=address, reachable=not it.greetings[address], message=it.greetings[address])
 
 
 def credential(it: CredentialStanding, working: str) -> shapes.Credential:
@@ -97,8 +100,8 @@ def credential(it: CredentialStanding, working: str) -> shapes.Credential:
     return shapes.Credential(
         name=it.name,
         cluster=it.cluster,
-        every=it.every,
-        overlap=it.overlap,
+        every=it.every.total_seconds(),
+        overlap=it.overlap.total_seconds(),
         state=str(it.state),
         reason=it.reason,
         message=it.message,

@@ -30,6 +30,7 @@ ELSEWHERE: Mapping[str, str] = {
     "deploy/observability/README.md": "tests/system/observability/test_page.py",
     "deploy/proxmox/README.md": "tests/system/proxmox/test_set_up.py",
     "deploy/systemd/README.md": "tests/system/systemd/test_units.py",
+    "guides/service.md": "tests/system/page/test_guide.py",
 }
 """Pages whose shells a test of their own types, all of them."""
 

@@ -19,7 +19,7 @@ from rotator.model import Grant, Permissions, Secret, Token, TokenId, TokenState
 from rotator.proxmox_answer import Call, refusal, sentence
 from rotator.proxmox_clock import PveClock
 from rotator.proxmox_login import OPERATOR, shown
-from rotator.pve import Consumer, OperatorSource
+from rotator.pve import Consumer, Greeting, OperatorSource
 from rotator.testing import api, door
 from rotator.testing.pve import SimulatedNode, SimulatedPve
 from rotator.testing.refusal import RefusalError
@@ -131,6 +131,14 @@ class DirectPve:
         """List one user's tokens."""
         found = self._call("GET", f"/access/users/{userid}/token")
         return tuple(rows.token(TokenId(userid, row["tokenid"]), row) for row in found)
+
+    def greet(self, endpoint: str) -> Greeting:
+        """Look who answers there."""
+        return (
+            Greeting(code="connection-refused", message="nobody listens")
+            if self._nodes[endpoint].down
+            else Greeting(("pve",))
+        )
 
     def token_on(self, endpoint: str, token: TokenId) -> TokenState | None:
         """Ask one node for one token."""

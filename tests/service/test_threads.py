@@ -69,7 +69,7 @@ def test_wishes_that_come_during_a_run_wait_for_its_end_and_are_one(tmp_path: Pa
     service.begin_due()
     last = street.stands(service, "ci").last
     assert last is not None
-    assert (last.who, last.result.done) == ("9", ("forced",))
+    assert (last.who, last.result.done) == ("0", ("forced",))
     assert overlaps.found == []
     assert len(street.shop.written["ci"]) == 2
     service.close()

@@ -77,6 +77,7 @@ class Street:
     shard: Shard = ALL
     executor: BaseExecutor = field(default_factory=DebugExecutor)
     parallel: int = 1
+    nodes: int = 1
     listeners: list[Listener] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class Street:
 
     def make_pve(self) -> SimulatedPve:
         """Make a cluster whose operator may manage the group's tokens."""
-        pve = SimulatedPve(clock=self.clock.time, sleep=self.clock.sleep)
+        pve = SimulatedPve(nodes=self.nodes, clock=self.clock.time, sleep=self.clock.sleep)
         pve.add_group("rotated")
         pve.add_role("TokenRotator", ["User.Modify"])
         pve.add_user(OPERATOR.userid)
@@ -139,7 +140,10 @@ class Street:
         if self.error:
             raise self.error
         operator = TokenOperator(OPERATOR, EnvReference("UNUSED"))
-        clusters = {name: ClusterSettings(name, (f"{name}:8006",), operator) for name in self.clusters}
+        clusters = {
+            name: ClusterSettings(name, tuple(f"{name}:{8006 + number}" for number in range(self.nodes)), operator)
+            for name in self.clusters
+        }
         return Settings(
             self.path, "tests", {KIND: self.shop}, clusters, tuple(self.credentials), service=self.service_settings
         )

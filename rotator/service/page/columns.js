@@ -1,9 +1,9 @@
 // What each cell of a row shows.
 
 import { h } from "./dom.js";
-import { GROUPS, current, retiring } from "./standing.js";
+import { GROUPS, current, nextOf, retiring } from "./standing.js";
 import { timeline } from "./timeline.js";
-import { ago, brief, date, nameOf, now, seconds, until } from "./words.js";
+import { ago, brief, day, nameOf, now, seconds, until } from "./words.js";
 
 export const COLUMNS = [
   { id: "name", title: "Credential", order: "name", draw: nameCell },
@@ -82,11 +82,9 @@ function lastCell({ it }, { reasons }) {
 }
 
 function nextCell({ it }) {
-  const at = seconds(it.next_change);
-  const wake = seconds(it.next_wake);
-  if (at !== null) return [h("span", { class: "line" }, until(at)), h("span", { class: "line small" }, date(at))];
-  if (wake !== null) return [h("span", { class: "line" }, `look ${until(wake)}`), h("span", { class: "line small" }, date(wake))];
-  return [h("span", { class: "line" }, it.state === "paused" ? "none while paused" : "not known yet")];
+  const [what, at] = nextOf(it);
+  if (at === null) return [h("span", { class: "line" }, it.state === "paused" ? "while paused: none" : "not known yet")];
+  return [h("span", { class: "line" }, what, until(at)), h("span", { class: "line small" }, day(at))];
 }
 
 function actionCell({ it }, { asked }) {

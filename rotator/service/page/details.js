@@ -1,7 +1,7 @@
 // Everything about one credential, in a dialog.
 
 import { ageBar, ageText, badge, stateLine } from "./columns.js";
-import { h, patch } from "./dom.js";
+import { h, patch, prose } from "./dom.js";
 import { GROUPS } from "./standing.js";
 import { timeline } from "./timeline.js";
 import { ago, date, now, seconds, span, until } from "./words.js";
@@ -50,7 +50,7 @@ function* sections(row, about) {
   yield tokens(it);
   yield h("h3", {}, "Last outcome");
   yield it.last ? last(it.last, about) : h("p", {}, it.reason ? `It was looked at${it.seen ? ` ${ago(seconds(it.seen))}` : ""}, and there was nothing to do.` : "Nothing ran yet.");
-  if (it.reason) yield explained(it.reason, about, "Last look");
+  if (it.reason && it.reason !== it.last?.reason) yield explained(it.reason, about, "Last look");
   yield h("h3", {}, "Times and places");
   yield times(it);
 }
@@ -59,7 +59,7 @@ const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function* trouble(it, { reasons }) {
   if (!["failing", "needs-attention", "locked-out", "waiting"].includes(it.state)) return;
-  yield h("div", { class: it.state === "waiting" ? "notice odd" : "notice bad" }, h("strong", {}, it.message || it.reason), it.last?.live ? h("p", {}, `What is live: ${it.last.live}`) : "", it.hint ? h("p", { class: "hint" }, it.hint) : "", reasons[it.reason]?.do ? h("p", {}, `To do: ${reasons[it.reason].do}`) : "");
+  yield h("div", { class: it.state === "waiting" ? "notice odd" : "notice bad" }, h("strong", {}, prose(it.message || it.reason)), it.last?.live ? h("p", {}, "What is live: ", prose(it.last.live)) : "", it.hint ? h("p", { class: "hint" }, prose(it.hint)) : "", reasons[it.reason]?.do ? h("p", {}, "To do: ", prose(reasons[it.reason].do)) : "");
 }
 
 function legend() {
@@ -95,7 +95,7 @@ function explained(word, { reasons }, title = "") {
   const page = reasons[word];
   const command = h("code", {}, `rotate explain ${word}`);
   if (!page) return h("p", { class: "explained" }, title ? `${title}: ` : "", h("code", {}, word));
-  return h("p", { class: "explained" }, title ? `${title}: ` : "", h("code", {}, word), `: ${page.meaning}`, page.do ? ` To do: ${page.do}` : "", h("span", { class: "small" }, " – ", command));
+  return h("p", { class: "explained" }, title ? `${title}: ` : "", h("code", {}, word), ": ", prose(page.meaning), page.do ? [" To do: ", prose(page.do)] : "", h("span", { class: "small" }, " – ", command));
 }
 
 function times(it) {

@@ -16,8 +16,14 @@ function filled(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== ""));
   return element;
+}
+
+// Text as sentences, with what stands in `backticks` as code.
+export function prose(text) {
+  const ended = /[.!?…]$/.test(text) ? text : `${text}.`;
+  return ended.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
 }
 
 // Make `old` look like `fresh` and touch no more than differs, so that focus and reading position stay where they are.

@@ -45,11 +45,11 @@ export class Grid {
   }
 
   drawHead() {
-    const { order, isReverse } = this.about;
+    const { order, isDescending } = this.about;
     const cells = this.columns.map((column, i) => {
       const isSorted = column.order !== null && column.order === order;
-      const sorted = isSorted ? (isReverse ? "descending" : "ascending") : column.order ? "none" : null;
-      const arrow = h("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (isReverse ? "▼" : "▲") : "");
+      const sorted = isSorted ? (isDescending ? "descending" : "ascending") : column.order ? "none" : null;
+      const arrow = h("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (isDescending ? "▼" : "▲") : "");
       const inside = column.order
         ? h("button", { type: "button", "data-do": "sort", tabindex: this.stop(-1, i) }, column.title, arrow)
         : h("span", { class: "unseen" }, column.title);

@@ -7,7 +7,7 @@ import { Grid } from "./grid.js";
 import { Rotating, logOut } from "./rotating.js";
 import { Source } from "./source.js";
 import { GROUPS, ORDERS, chosen, counts, rowsOf } from "./standing.js";
-import { drawAbout, drawClusters, drawNotices, drawSummary, verdict } from "./summary.js";
+import { drawAbout, drawClusters, drawNotices, drawSummary } from "./summary.js";
 import { many, span } from "./words.js";
 
 const TICK = 1000;
@@ -25,7 +25,8 @@ const rotating = new Rotating(at("confirm"), { asked });
 const source = new Source({ changed, heard, lost });
 
 const find = (name) => page.rows.find((row) => row.it.name === name);
-const about = () => ({ ...wish, states: page.document.states, reasons: page.document.reasons, asked: page.asked, canRotate: canRotate() });
+const isDescending = () => Boolean(ORDERS[wish.order].isFalling) !== wish.isReverse;
+const about = () => ({ ...wish, isDescending: isDescending(), states: page.document.states, reasons: page.document.reasons, asked: page.asked, canRotate: canRotate() });
 const canRotate = () => Boolean(page.document.offers_rotation && page.document.leadership.leads && !page.document.stopping);
 
 function changed(document) {
@@ -38,13 +39,12 @@ function changed(document) {
   at("logout").hidden = !document.needs_token;
   drawNotices(at("notices"), document, page.isLost && page.heard);
   drawRows();
-  const text = verdict(page.rows).text;
-  if (page.said && text !== page.said) tell(text);
-  page.said = text;
 }
 
 function drawRows() {
-  drawSummary(at("summary"), page.rows);
+  const text = drawSummary(at("summary"), page.rows, page.document.leadership.leads);
+  if (page.said && text !== page.said) tell(text);
+  page.said = text;
   drawGroups();
   drawChosen();
 }
@@ -54,8 +54,9 @@ function drawChosen() {
   at("count").textContent = rows.length === page.rows.length ? page.rows.length.toLocaleString() : `${rows.length.toLocaleString()} of ${page.rows.length.toLocaleString()}`;
   const columns = canRotate() ? [...COLUMNS, ACTION] : COLUMNS;
   at("grid").classList.toggle("acts", canRotate());
-  grid.show(rows, columns, about());
   at("grid").hidden = !rows.length;
+  at("groups").hidden = !page.rows.length;
+  grid.show(rows, columns, about());
   at("empty").hidden = rows.length > 0;
   at("empty").textContent = page.rows.length ? "No credential is like that." : "There is nothing to rotate: the configuration, or this instance's share of it, has no credentials.";
   details.show(page.rows.find((row) => row.it.name === details.name), about());
@@ -146,7 +147,7 @@ function lost() {
 
 function drawHeard() {
   const since = Date.now() / 1000 - page.heard;
-  const isLost = page.isLost || since * 1000 > LATE + (document.hidden ? Infinity : 0);
+  const isLost = page.isLost || (page.heard > 0 && since * 1000 > LATE + (document.hidden ? Infinity : 0));
   const last = page.heard ? `last heard ${span(since)} ago` : "nothing was heard of it yet";
   at("heard").className = isLost ? "heard lost" : "heard";
   at("heard-text").textContent = isLost ? `No answer; ${last}` : page.heard ? `Live, ${last}` : "Asking the service …";

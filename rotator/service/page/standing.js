@@ -34,13 +34,20 @@ export const ORDERS = {
   age: { name: "Age", key: (row) => row.share, isFalling: true },
   tokens: { name: "Retiring token's end", key: (row) => Math.min(...retiring(row.it).map((it) => seconds(it.expire) ?? Infinity)) },
   last: { name: "Last outcome", key: (row) => seconds(row.it.last?.at), isFalling: true },
-  next: { name: "Next change", key: (row) => seconds(row.it.next_change) },
+  next: { name: "Next change", key: (row) => nextOf(row.it)[1] },
 };
 
 // How much of its interval a token has lived, or null: one that somebody else made tells no age.
 export function share(it, at) {
   const issued = seconds(current(it)?.issued);
   return issued === null || !it.every ? null : (at - issued) / it.every;
+}
+
+// What comes next, and when: a retry, a change, or a look.
+export function nextOf(it) {
+  const [held, change, wake] = [it.backoff_until, it.next_change, it.next_wake].map(seconds);
+  if (held !== null && held > now()) return ["retry ", held];
+  return change === null ? ["look ", wake] : ["", change];
 }
 
 export function rowsOf(document) {

@@ -4,21 +4,35 @@ import { h } from "./dom.js";
 import { GROUPS, counts } from "./standing.js";
 import { ago, date, many, seconds, until } from "./words.js";
 
-export function verdict(rows) {
+const SAID = {
+  attention: ["needs a person", "need a person"],
+  failing: ["is failing", "are failing"],
+  due: ["is due or being rotated", "are due or being rotated"],
+  new: ["was not looked at yet", "were not looked at yet"],
+  paused: ["is paused", "are paused"],
+  fine: ["is fine", "are fine"],
+};
+
+// The gravest that there is to say, and how many of each kind there are.
+export function verdict(rows, leads) {
   const found = counts(rows);
-  if (!rows.length) return { group: "new", text: "No credentials are configured for this instance." };
-  if (found.attention) return { group: "attention", text: `${many(found.attention, "credential")} of ${rows.length.toLocaleString()} ${found.attention === 1 ? "needs" : "need"} a person.` };
-  if (found.failing) return { group: "failing", text: `${many(found.failing, "credential")} of ${rows.length.toLocaleString()} ${found.failing === 1 ? "fails and is" : "fail and are"} tried again.` };
-  if (found.new === rows.length) return { group: "new", text: "Nothing ran yet: the first look is under way." };
-  if (found.due) return { group: "due", text: `${many(found.due, "credential")} of ${rows.length.toLocaleString()} ${found.due === 1 ? "is" : "are"} due or being rotated; all else is fine.` };
-  return { group: "fine", text: rows.length === 1 ? "The one credential is fine." : `All ${rows.length.toLocaleString()} credentials are fine.` };
+  const kinds = Object.keys(GROUPS).filter((group) => found[group]);
+  const tally = kinds.map((group) => `${found[group].toLocaleString()} ${SAID[group][found[group] === 1 ? 0 : 1]}`).join(" · ");
+  if (!rows.length) return { group: "new", text: "No credentials are configured for this instance", tally };
+  if (!leads) return { group: "new", text: "This instance stands by", tally };
+  if (kinds.length === 1 && kinds[0] === "new") return { group: "new", text: "Nothing ran yet: the first look is under way", tally };
+  const worst = ["attention", "failing", "due"].find((group) => found[group]);
+  if (!worst) return { group: "fine", text: rows.length === 1 ? "The one credential is fine" : `All ${rows.length.toLocaleString()} credentials are fine`, tally };
+  const ones = found[worst] === 1 ? 0 : 1;
+  return { group: worst, text: `${many(found[worst], "credential")} of ${rows.length.toLocaleString()} ${SAID[worst][ones]}`, tally };
 }
 
-export function drawSummary(element, rows) {
-  const { group, text } = verdict(rows);
+export function drawSummary(element, rows, leads) {
+  const { group, text, tally } = verdict(rows, leads);
   element.className = `summary ${group}`;
-  element.replaceChildren(h("span", { class: "mark", "aria-hidden": "true" }, GROUPS[group].mark), text);
-  document.title = group === "fine" ? "rotate: all fine" : `rotate: ${text}`;
+  element.replaceChildren(h("span", { class: "mark", "aria-hidden": "true" }, GROUPS[group].mark), h("span", {}, text, h("span", { class: "tally" }, tally)));
+  document.title = `rotate: ${text}`;
+  return text;
 }
 
 export function drawAbout(element, { leadership, configuration, started }) {
@@ -40,7 +54,7 @@ export function drawNotices(element, document, lost) {
 }
 
 function* notices(document, lost) {
-  if (lost) yield notice("bad", "The service does not answer.", `What is shown is how it stood ${ago(lost)}.`);
+  if (lost) yield notice("bad", "The service does not answer.", `What is shown is how it stood on ${date(lost)}.`);
   if (!document) return;
   if (document.stopping) yield notice("odd", "The service is stopping.", "It finishes what is under way and begins nothing more.");
   if (document.leadership.kind !== "none" && !document.leadership.leads) {

@@ -2,6 +2,7 @@
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 
 let ahead = 0;
 
@@ -14,21 +15,28 @@ export function hearTime(header) {
 export const now = () => (Date.now() + ahead) / 1000;
 export const seconds = (time) => (time ? Date.parse(time) / 1000 : null);
 export const date = (at) => DATE.format(at * 1000);
+export const day = (at) => (Math.abs(at - now()) < 300 * 86400 ? DAY : DATE).format(at * 1000);
 
-// 12 d 4 h; 3 h 5 min; 45 s
+// 12 d; 4 d 3 h; 45 s. A number and its unit stay on one line.
 export function span(length) {
   const whole = Math.max(0, Math.round(length));
-  const first = UNITS.findIndex(([, size]) => whole >= size);
-  if (first < 0) return "0 s";
-  const [unit, size] = UNITS[first];
-  const count = Math.floor(whole / size);
+  const first = Math.max(0, UNITS.findIndex(([, size]) => whole >= size || size === 1));
+  const [count, rest] = parts(whole, first);
   const next = UNITS[first + 1];
-  const rest = next ? Math.floor((whole - count * size) / next[1]) : 0;
-  return rest && count < 10 && unit !== "min" ? `${count} ${unit} ${rest} ${next[0]}` : `${count} ${unit}`;
+  const isLong = count >= 10 || !next || !rest || UNITS[first][0] === "min";
+  return isLong ? one(count, first) : `${one(count, first)} ${one(rest, first + 1)}`;
 }
 
-// Of that, the first part: 12 d; 3 h; 45 s
-export const brief = (length) => span(length).split(" ").slice(0, 2).join(" ");
+// Of that, the first part.
+export const brief = (length) => span(length).split(" ")[0];
+
+const one = (count, unit) => `${count}\u00a0${UNITS[unit][0]}`;
+
+function parts(whole, unit) {
+  const count = Math.floor(whole / UNITS[unit][1]);
+  const next = UNITS[unit + 1];
+  return [count, next ? Math.floor((whole - count * UNITS[unit][1]) / next[1]) : 0];
+}
 
 export const ago = (at) => `${brief(now() - at)} ago`;
 export const until = (at) => (at > now() ? `in ${brief(at - now())}` : "now");
