@@ -8,6 +8,7 @@ from typing import Protocol
 import click
 
 YES, ALL, NO = "y", "a", "n"
+WORDS = ("yes", "all", "no")
 
 
 class Asker(Protocol):
@@ -68,9 +69,12 @@ class Terminal:
 
     def choose(self, question: str) -> str:
         """Ask for a yes, for all, or for a no."""
-        kinds = click.Choice([YES, ALL, NO])
-        return str(
-            click.prompt(
-                f"{question} [{YES}]es, [{ALL}]ll, [{NO}]o", type=kinds, default=YES, show_choices=False, err=True
-            )
-        )
+        return str(click.prompt(f"{question} [{YES}]es, [{ALL}]ll, [{NO}]o", value_proc=chosen, default=YES, err=True))
+
+
+def chosen(text: str) -> str:
+    """Take a word or its first letter. Raises: ``UsageError``, after which it is asked again."""
+    words = {word: word[0] for word in WORDS} | {word[0]: word[0] for word in WORDS}
+    if (answer := words.get(text.strip().lower())) is None:
+        raise click.UsageError(f"type one of {', '.join(WORDS)}, or its first letter")
+    return answer

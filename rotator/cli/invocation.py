@@ -126,7 +126,7 @@ def usual_config() -> Path:
         return found
     raise ConfigError(
         f"no configuration: ${CONFIG_VARIABLE} is not set, and there is none of {', '.join(PLACES)}",
-        hint="name it with --config PATH",
+        hint="name it with --config PATH, or make one: rotate init",
     )
 
 

@@ -243,7 +243,7 @@ def test_a_lost_configuration_file_names_all_the_places(tmp_path: Path, monkeypa
     result = lab.call("due", env={"ROTATE_CONFIG": "", "HOME": str(tmp_path)})
     assert result.exit_code == 3
     assert "./rotate.yaml, ~/.config/rotate/rotate.yaml, /etc/rotate/rotate.yaml" in result.stderr
-    assert "do: name it with --config PATH" in result.stderr
+    assert "do: name it with --config PATH, or make one: rotate init" in result.stderr
 
 
 @pytest.mark.parametrize("place", ["rotate.yaml", ".config/rotate/rotate.yaml"])

@@ -461,9 +461,11 @@ def test_on_a_terminal_it_works_and_shows_no_secret(new: Lab) -> None:
     ]
     stopped = sit(["init"], [*dialog, *[("Do it?", "y")] * 3, ("Do it?", CTRL_C)], env)
     assert (stopped.exit_code, "3 of 10 steps are done; run `rotate init` again" in stopped.screen) == (130, True)
-    again = sit(["init"], [("Log in as", ""), (f"Password of {ROOT} at home: ", new.password), ("Do it?", "a")], env)
+    login = [("Log in as", ""), (f"Password of {ROOT} at home: ", new.password)]
+    again = sit(["init"], [*login, ("Do it?", "nope"), ("Do it?", "YES"), ("Do it?", "all")], env)
     new.look_at_secrets()
     assert again.exit_code == 0
+    assert "type one of yes, all, no, or its first letter" in again.screen
     assert new.is_set_up()
     assert new.password not in stopped.screen + again.screen
     assert new.record("operator")["token_secret"] not in again.screen
