@@ -43,6 +43,10 @@ def unheeded(_pve: Pve, _users: Mapping[str, UserState]) -> None:
     """Look at no list."""
 
 
+def unended(_result: Result) -> None:
+    """Heed no end."""
+
+
 def freely(_credential: Credential, _trigger: TriggeredBy | None) -> None:
     """Permit everything."""
 
@@ -62,6 +66,8 @@ class Fleet:
     """Whether anything more may begin; what was begun is finished all the same."""
     caught: Callable[[Exception], None] | None = None
     """Told of each bug that ``rotate`` survives: it ends one credential's run. Without it a bug ends everything."""
+    ended: Callable[[Result], None] = unended
+    """Told by ``rotate`` how each credential's run ended, as soon as it did, from several threads."""
     listed: Callable[[Pve, Mapping[str, UserState]], None] = unheeded
     """Shown what a cluster's one list call said."""
     trigger: TriggeredBy | None = None
@@ -165,7 +171,17 @@ def rotate(fleet: Fleet, credentials: Sequence[Credential], request: Request | N
     Repeat: finds nothing to do. Crash: each credential is left where it was; the next run goes on.
     """
     wish = request or Request()
-    return in_lanes(fleet, credentials, lambda lane, it: rotated(lane, it, wish), failed)
+
+    def told(result: Result) -> Result:
+        fleet.ended(result)
+        return result
+
+    return in_lanes(
+        fleet,
+        credentials,
+        lambda lane, it: told(rotated(lane, it, wish)),
+        lambda it, error: told(failed(it, error)),
+    )
 
 
 def rotated(lane: Lane, credential: Credential, request: Request) -> Result:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rotator import bugs, fleet
-from rotator.cli import voice
 from rotator.cli.logs import unheeded
 from rotator.cli.output import Report, block, page_of
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
+from rotator.cli.voice import say
 from rotator.errors import ExitCode
 from rotator.fleet import BUG, Fleet, gravest
 from rotator.model import Credential, Request
@@ -29,11 +29,12 @@ class Runner:
 
     def rotate(self, credentials: Sequence[Credential], request: Request) -> list[Result]:
         """Do what is to do. A failure is a result, and so is a bug."""
-        stoppable = replace(self.fleet, goes_on=lambda: not self.stop.signal, caught=self.tell)
-        results = [self.advised(it) for it in fleet.rotate(stoppable, credentials, request)]
-        for result in results:
-            self.ended(result)
-        return results
+        stoppable = replace(self.fleet, goes_on=lambda: not self.stop.signal, caught=self.tell, ended=self.end)
+        return [self.advised(it) for it in fleet.rotate(stoppable, credentials, request)]
+
+    def end(self, result: Result) -> None:
+        """Hand on how a run ended."""
+        self.ended(self.advised(result))
 
     def tell(self, error: Exception) -> None:
         """Tell where a bug came up."""
@@ -43,11 +44,6 @@ class Runner:
     def advised(self, result: Result) -> Result:
         """Ask for a report of a bug, if it was told already."""
         return replace(result, hint=bugs.REPORT) if self.verbose and result.reason == BUG else result
-
-
-def say(text: str) -> None:
-    """Say how things go."""
-    voice.say(text)
 
 
 def report(results: Sequence[Result], stop: Stop) -> Report:

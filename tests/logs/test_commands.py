@@ -50,6 +50,16 @@ def test_what_failed_is_a_warning_with_what_to_do(lab: Lab) -> None:
     assert found.exit_code == 4
 
 
+def test_a_line_is_written_as_soon_as_its_credential_is_done(lab: Lab) -> None:
+    """Not at the end of them all: the next one's steps come after it."""
+    lab.add("other")
+    found = lines(lab.call("due", "--log-format", "json", "--verbose", "--parallel", "1").stderr)
+    rotated = [number for number, it in enumerate(found) if it["event"] == "rotated"]
+    first, second = (found[number]["credential"] for number in rotated)
+    assert all(it["credential"] == first for it in found[: rotated[0]])
+    assert {it["credential"] for it in found[rotated[0] + 1 :]} == {second}
+
+
 @pytest.mark.parametrize("arguments", [["--log-level", "debug"], ["--verbose"]])
 def test_details_are_every_step(lab: Lab, arguments: list[str]) -> None:
     """Its start, too; by either option."""
