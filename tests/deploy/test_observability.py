@@ -61,6 +61,12 @@ def test_every_series_that_is_asked_for_exists() -> None:
     assert wrong == []
 
 
+def test_every_metric_is_asked_for() -> None:
+    """But the age: what is left of it when a single run told it is wrong, so it is reckoned from the time of issue."""
+    asked = {SERIES[name].name for name, _ in selected()}
+    assert {metric.name for metric in METRICS} - asked == {"rotate_token_age_seconds"}
+
+
 def test_every_value_of_a_label_is_a_word_of_the_product() -> None:
     """A state that does not exist would never fire."""
     known: dict[str, set[str]] = {
