@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -129,14 +129,19 @@ class KvTwo:
         data = {f"{location.mount}/data/{location.path}": _RECORD}
         return {**data, f"{location.mount}/metadata/{location.path}": ("update",)} if self._annotating else data
 
-    def read(self, location: VaultLocation) -> State:
-        """Read the latest version; a deleted or destroyed one is nothing, but counts."""
+    def read(self, location: VaultLocation, *, doubted: Callable[[], None] = lambda: None) -> State:
+        """Read the latest version; a deleted or destroyed one is nothing, but counts.
+
+        Anything but a version makes it doubtful whether this is an engine of version 2: that is told first.
+        """
         call = _call("read", location, self._address, self.policy(location))
         answer = self._login.ask(call, read_v2(location.mount, location.path))
-        if _is_absent(answer):
-            return State(None)
         found = answer.part("data", "metadata")
         number, made = found.get("version"), found.get("created_time")
+        if not isinstance(number, int) or not isinstance(made, str):
+            doubted()
+        if _is_absent(answer):
+            return State(None)
         if answer.status not in {OK, NOT_FOUND} or (answer.status == NOT_FOUND and number is None):
             raise refusal(call, answer)
         if not isinstance(number, int) or not isinstance(made, str):

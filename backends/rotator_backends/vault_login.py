@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import Protocol, assert_never
 
 from rotator.errors import ConfigError, RotatorError, UnavailableError
 from rotator.model import Secret
@@ -40,9 +40,6 @@ from rotator_backends.vault_settings import (
     UserpassAuth,
 )
 from rotator_backends.vault_sources import default_token, secret_of, sendable
-
-if TYPE_CHECKING:
-    from rotator_backends.vault_wire import Wire
 
 Entering = AppRoleAuth | KubernetesAuth | JwtAuth | CertAuth | UserpassAuth
 """Those that get a token for something else."""
@@ -71,10 +68,20 @@ class Lease:
         return now >= self.start + self.duration
 
 
+class Asked(Protocol):
+    """Who answers: one Vault, over the wire."""
+
+    def ask(
+        self, operation: Operation, *, token: Secret | None, namespace: str | None = None, changing: bool = False
+    ) -> Answer | Silence:
+        """Ask, and return what came, or why nothing did."""
+        ...
+
+
 class Login:
     """Logs in when somebody first needs it, and keeps the login alive."""
 
-    def __init__(self, auth: Auth, wire: Wire, *, address: str, clock: Clock = time.monotonic) -> None:
+    def __init__(self, auth: Auth, wire: Asked, *, address: str, clock: Clock = time.monotonic) -> None:
         self._auth = auth
         self._wire = wire
         self._address = address

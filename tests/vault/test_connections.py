@@ -58,7 +58,7 @@ def test_a_name_that_does_not_resolve(sim: Simulated) -> None:
     """The domain ``invalid`` never does (RFC 6761)."""
     backend = sim.backend(address="https://vault.invalid:8200")
     assert failing(read(backend), by=UnavailableError) == (
-        "cannot look what is mounted at secret at https://vault.invalid:8200: the name does not resolve",
+        "cannot read secret/ci at https://vault.invalid:8200: the name does not resolve",
         "correct `address`, or look at DNS",
     )
 
@@ -68,7 +68,7 @@ def test_a_certificate_that_is_not_trusted(sim: Simulated) -> None:
     other = sim.folder / "other.pem"
     other.write_bytes(trustme.CA().cert_pem.bytes())
     message, hint = failing(read(sim.backend(ca=str(other))), by=UnavailableError)
-    start = f"cannot look what is mounted at secret at {sim.address}: its certificate is not trusted: "
+    start = f"cannot read secret/ci at {sim.address}: its certificate is not trusted: "
     assert message.startswith(start)
     assert hint == "set `ca` to the PEM file of the authority that issued it"
     assert sim.server.calls == []
@@ -151,14 +151,14 @@ def settings(address: str, tmp_path: Path) -> dict[str, Any]:
     return {"address": address, "timeout": SHORT, "auth": {"token": {"file": str(token)}}}
 
 
-MOUNT = "cannot look what is mounted at secret at"
+READING = "cannot read secret/ci at"
 
 
 def test_a_handshake_that_hangs_has_sent_nothing(tmp_path: Path) -> None:
     """For requests it is the same error as a time-out after sending; for us it is not."""
     with listening(lambda _: None) as address:
         backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
-        expected = f"{MOUNT} https://{address}: no answer within {SHORT:g} s", LOOK
+        expected = f"{READING} https://{address}: no answer within {SHORT:g} s", LOOK
         assert failing(read(backend), by=UnavailableError) == expected
         assert backend._wire.ask(lambda client: client.adapter.post("/v1/x"), token=None, changing=True).sent is False  # type: ignore[union-attr] # noqa: SLF001 - what decides
         backend.close()
@@ -170,7 +170,7 @@ def test_what_speaks_no_tls_is_told(tmp_path: Path) -> None:
         backend = VaultBackend.configure(settings(f"https://{address}", tmp_path))
         expected = "the TLS handshake failed", "does it speak TLS there? does it want a client certificate?"
         message, hint = failing(read(backend), by=UnavailableError)
-        assert (message, hint) == (f"{MOUNT} https://{address}: {expected[0]}", expected[1])
+        assert (message, hint) == (f"{READING} https://{address}: {expected[0]}", expected[1])
         backend.close()
 
 

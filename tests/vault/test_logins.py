@@ -194,7 +194,7 @@ def test_a_server_that_demands_a_certificate_gets_one(tmp_path: Path) -> None:
     with simulated(tmp_path, client_authority=authority, demands_certificate=True) as sim:
         place = VaultLocation("secret", "ci")
         assert sim.backend(**certificate(tmp_path, authority, "ci")).read(place) is None
-        with pytest.raises(RotatorError, match=r"^cannot look what is mounted at secret at "):
+        with pytest.raises(RotatorError, match=r"^cannot read secret/ci at "):
             sim.backend().read(place)
 
 

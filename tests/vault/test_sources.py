@@ -131,4 +131,4 @@ def test_a_token_that_stays_refused_is_tried_once(sim: Simulated) -> None:
     sim.server.calls.clear()
     error = refused(sim.as_token(Secret("not-a-token")), by=RefusedError)
     assert error.message == f"cannot read secret/ci at {sim.address}: permission denied"
-    assert [call.path for call in sim.server.calls] == ["sys/internal/ui/mounts/secret/ci", "secret/data/ci"]
+    assert [call.path for call in sim.server.calls] == ["secret/data/ci", "sys/internal/ui/mounts/secret/ci"]
