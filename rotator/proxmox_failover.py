@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -21,12 +22,21 @@ class Endpoints:
     """
 
     def __init__(
-        self, cluster: str, addresses: Sequence[str], trust: TlsTrust, *, connect: timedelta, read: timedelta
+        self,
+        cluster: str,
+        addresses: Sequence[str],
+        trust: TlsTrust,
+        *,
+        connect: timedelta,
+        read: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if not addresses:
             raise ConfigError(f"cluster {cluster} has no endpoint")
         self._cluster = cluster
-        self._order = tuple(Endpoint(each, trust, connect=connect, read=read) for each in addresses)
+        self._order = tuple(
+            Endpoint(each, trust, connect=connect, read=read, monotonic=monotonic) for each in addresses
+        )
         self._named = {**dict(zip(addresses, self._order, strict=True)), **{str(each): each for each in self._order}}
         self.addresses = tuple(str(each) for each in self._order)
         self.answered: Endpoint | None = None

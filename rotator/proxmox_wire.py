@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import http.client
 import re
+import select
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -31,6 +35,10 @@ _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[A-Za-z0-9_](?:[\w.-]*\w)?))(?::(?P<port>\d{1,5}))?", re.ASCII
 )
 _KEPT = 8
+_ENDED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+_READY_FOR = 3.0
+"""Seconds for which a connection that was made ready is used: PVE closes one after 5 s without a request (measured)."""
+
 _LOOK_AT_NETWORK = "is the node up, and does a firewall let us through to its port?"
 
 
@@ -75,13 +83,23 @@ class Endpoint:
     ``connect`` bounds the TCP connection and again the handshake, ``read`` all the rest, however slowly it drips.
     """
 
-    def __init__(self, address: str, trust: TlsTrust, *, connect: timedelta, read: timedelta) -> None:
+    def __init__(
+        self,
+        address: str,
+        trust: TlsTrust,
+        *,
+        connect: timedelta,
+        read: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.host, self.port = _parse(address)
         self._trust = trust
         self._context = trust.context()
         self._connect_timeout = connect.total_seconds()
         self._read_timeout = read.total_seconds()
+        self._monotonic = monotonic
         self._kept: list[http.client.HTTPSConnection] = []
+        self._ready: deque[tuple[float, http.client.HTTPSConnection]] = deque()
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -89,23 +107,43 @@ class Endpoint:
     def exchange(self, request: Request) -> Answer:
         """Send a request and read the whole answer, whatever its status.
 
-        A change goes out on a connection of its own, once. A read may use a kept connection, and is sent again on a
+        A change goes out on a connection of its own, once: one that was made ready a moment ago, or a fresh one. A
+        read may use a kept connection, and is sent again on a
         fresh one when that turns out to be closed (PVE: after 5 s, 100 requests, or with its worker).
         Raises: ``NotConnectedError``; then ``OutcomeUnknownError`` for a change, ``UnavailableError`` for a read.
         """
         if request.call.method == "GET" and (kept := self._take()) and (answer := self._resume(kept, request)):
             return answer
-        connection = self._connect()
+        connection = (self._take_ready() if request.call.method != "GET" else None) or self._connect()
         try:
             return self._converse(connection, request)
         except FOREIGN as error:
             connection.close()
             raise self.broken(error, request.call) from None
 
+    def make_ready(self) -> None:
+        """Connect for a change that is to come, so that it need not do so while others wait for it.
+
+        Where that fails nothing happens: the change finds out for itself.
+        """
+        with suppress(NotConnectedError):
+            self._ready.append((self._monotonic(), self._connect()))
+
     def close(self) -> None:
         """Let go of the kept connections."""
         while kept := self._take():
             kept.close()
+        while self._ready:
+            self._ready.pop()[1].close()
+
+    def _take_ready(self) -> http.client.HTTPSConnection | None:
+        """Take a connection that was made ready, unless PVE may have closed it already: then nothing is known."""
+        while self._ready:
+            made, connection = self._ready.popleft()
+            if self._monotonic() - made < _READY_FOR and not _is_closed(connection):
+                return connection
+            connection.close()
+        return None
 
     def _take(self) -> http.client.HTTPSConnection | None:
         try:
@@ -179,6 +217,16 @@ class Endpoint:
         what = f"no whole answer within {self._read_timeout:g} s" if too_late else broke
         known = silence(call, f"{call}: {what}")
         return NotAnsweredError(known.message, hint=known.hint) if isinstance(known, UnavailableError) else known
+
+
+def _is_closed(connection: http.client.HTTPSConnection) -> bool:
+    """Say whether the other side has ended it, as far as the system tells (Linux does).
+
+    To read would not do: TLS tickets that nobody has read yet lie before the end.
+    """
+    poll = select.poll()
+    poll.register(_socket(connection), _ENDED)
+    return bool(poll.poll(0))
 
 
 def _socket(connection: http.client.HTTPSConnection) -> Any:  # noqa: ANN401 - http.client types it as a plain socket or None

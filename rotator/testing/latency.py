@@ -97,11 +97,16 @@ class Pacer:
         self._sleep = sleep
         self._lock = WriteLock(sleep)
         self._current = _Current()
+        self._counting = Lock()
+        self.connections = 0
+        """How many connections came about."""
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
         """Let the handshake within take what a fresh connection costs."""
         begun = self._monotonic()
+        with self._counting:
+            self.connections += 1
         yield
         if self._latency:
             self._until(begun + self._latency.connect)
