@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rotator.backend import Backend
@@ -12,7 +12,7 @@ from rotator.clock import Clock
 from rotator.errors import ConflictError, NotFoundError, OutcomeUnknownError, RotatorError
 from rotator.events import Listener, Step
 from rotator.marker import Marker
-from rotator.model import Destination, Grant, Observation, Request, Secret, Token, TokenId
+from rotator.model import Destination, Grant, Observation, Request, Secret, Token, TokenId, TokenState
 from rotator.narrate import Narrator
 from rotator.plan import Plan
 from rotator.policy import Reason
@@ -78,10 +78,13 @@ class Act:
     revoked: set[TokenId] = field(default_factory=set)
     """The tokens that were deleted."""
     notes: list[str] = field(default_factory=list)
+    tokens: dict[TokenId, TokenState] = field(default_factory=dict)
+    """The user's tokens as PVE has listed them last, with what it has done for us since."""
 
     def __post_init__(self) -> None:
         """Put what was observed into the protocol's terms."""
         self.credential = self.seen.credential
+        self.learn(self.seen.tokens)
         self.view = View(self.seen, self.request)
         reason = self.plan.finding.reason
         self.narrator = Narrator(self.ports.clock, self.ports.listen, self.credential, self.rotation, reason)
@@ -110,6 +113,20 @@ class Act:
             return self.expire
         return next((it.expire for it in self.seen.tokens if it.id == token), None)
 
+    def learn(self, tokens: Iterable[TokenState]) -> None:
+        """Take a list of the user's tokens that is younger than what was known."""
+        self.tokens = {it.id: it for it in tokens}
+
+    def update(self, token: TokenId, *, expire: datetime | None = None, comment: str | None = None) -> None:
+        """Change the end or the comment of a token at PVE.
+
+        Repeat: nothing changes. Raises: what ``Pve.update`` raises.
+        """
+        twice(lambda: self.ports.pve.update(token, expire=expire, comment=comment))
+        if known := self.tokens.get(token):
+            changed = replace(known, expire=expire or known.expire)
+            self.tokens[token] = changed if comment is None else replace(changed, comment=comment)
+
     def patiently(self, call: Callable[[], None], again_on: type[RotatorError]) -> None:
         """Do it again after a pause as long as it raises that, for a node or a replica that lags behind."""
         for _ in range(TRIES - 1):
@@ -128,6 +145,7 @@ class Act:
             telling.say("not published; deleted again")
             with suppress(NotFoundError):
                 twice(lambda: self.ports.pve.revoke(token))
+            self.tokens.pop(token, None)
             self.new = None
 
     @property

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from rotator import steps
 from rotator.act import Act, twice
-from rotator.errors import ConflictError, OutcomeUnknownError, RefusedError, RotatorError, UnavailableError
+from rotator.errors import (
+    ConflictError,
+    OutcomeUnknownError,
+    RefusedError,
+    RotatorError,
+    UnavailableError,
+    UnreachableError,
+)
 from rotator.events import Step
 from rotator.marker import Marker, Name
-from rotator.model import Grant, Token, TokenId
+from rotator.model import Grant, Token, TokenId, TokenState
 
 
 def preflight(act: Act, step: steps.Preflight) -> None:
     """Ask whether the destinations may be written and whether it is known what to grant.
 
-    That the operator may manage this user's tokens was proved when they were listed: PVE asks for the same privilege.
+    That the operator may manage this user's tokens is not asked: it refuses to issue, and nothing was touched either.
     """
     for destination in (act.credential.destinations[i] for i in step.destinations):
         with act.narrator.step(Step.PREFLIGHT, destination=destination.label):
@@ -57,12 +63,13 @@ def issue(act: Act, step: steps.Issue) -> None:
                     token, privsep=act.credential.privsep, expire=act.expire, comment=act.marker.comment()
                 )
         except (OutcomeUnknownError, ConflictError) as error:
-            if isinstance(error, OutcomeUnknownError):
-                sweep(act, token)
+            if isinstance(error, OutcomeUnknownError) and (silence := sweep(act, token)):
+                raise silence from error
             if step.serial is None or attempt == 2:  # noqa: PLR2004 - the last of the two
                 raise
         else:
             act.new, act.is_ours_alone = Token(token, secret), True
+            act.tokens[token] = TokenState(token, act.expire, act.credential.privsep, act.marker.comment())
             return
 
 
@@ -81,12 +88,21 @@ def name(act: Act, serial: int | None) -> str:
     return act.credential.base if serial is None else str(Name(act.credential.base, serial, act.ports.draw()))
 
 
-def sweep(act: Act, token: TokenId) -> None:
-    """Delete a token that may have come into being without anybody knowing its secret; it may still come later."""
-    with suppress(RotatorError), act.narrator.step(Step.REVOKE, token=token) as telling:
-        telling.say("no answer when it was issued, so nobody knows its secret")
-        if any(it.id == token for it in act.ports.pve.tokens(token.userid)):
-            act.ports.pve.revoke(token)
+def sweep(act: Act, token: TokenId) -> UnreachableError | None:
+    """Delete a token that may have come into being without anybody knowing its secret; it may still come later.
+
+    Where nobody answers any more this returns why, so that nobody else is made to wait for that cluster.
+    """
+    try:
+        with act.narrator.step(Step.REVOKE, token=token) as telling:
+            telling.say("no answer when it was issued, so nobody knows its secret")
+            if any(it.id == token for it in act.ports.pve.tokens(token.userid)):
+                act.ports.pve.revoke(token)
+    except UnreachableError as silence:
+        return silence
+    except RotatorError:
+        return None
+    return None
 
 
 def regenerate(act: Act, step: steps.Regenerate) -> None:
@@ -100,6 +116,7 @@ def regenerate(act: Act, step: steps.Regenerate) -> None:
         try:
             comment = act.marker.comment(step.keep)
             act.new = Token(step.token, act.ports.pve.regenerate(step.token, expire=act.expire, comment=comment))
+            act.tokens[step.token] = TokenState(step.token, act.expire, act.credential.privsep, comment)
         except (RefusedError, UnavailableError):
             act.has_begun = False
             raise

@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Self
 
 RANDOM_LENGTH = 5
+SEVERAL = 256
+"""Results of parsing that are kept: one decision reads the same few names and comments several times."""
 RANDOM_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _NAME = re.compile(rf"(?P<base>.+)-(?P<serial>[1-9][0-9]{{0,17}})-(?P<random>[a-z0-9]{{{RANDOM_LENGTH}}})")
 _MARKER = re.compile(
@@ -35,6 +38,7 @@ class Name:
     random: str
 
     @classmethod
+    @lru_cache(SEVERAL)
     def parse(cls, text: str) -> Self | None:
         """Read a token name; None when it is not of our form."""
         found = _NAME.fullmatch(text)
@@ -61,6 +65,7 @@ class Marker:
     """It was published, and its publisher is about to put the predecessor back: consumers may have read it."""
 
     @classmethod
+    @lru_cache(SEVERAL)
     def parse(cls, comment: str) -> Self | None:
         """Find the marker at the end of a comment; None when there is none or it is damaged."""
         found = _MARKER.search(comment)

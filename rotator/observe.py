@@ -30,13 +30,27 @@ def observe(credential: Credential, pve: Pve, backends: Mapping[str, Backend], u
 
     Raises: what ``Pve.tokens`` raises; a destination that cannot be read is an observation, not an error.
     """
+    return observe_tokens(by_list(credential, pve, backends, user or UserState(credential.userid)), pve)
+
+
+def by_list(credential: Credential, pve: Pve, backends: Mapping[str, Backend], user: UserState) -> Observation:
+    """Read every destination, and take the tokens from what the cluster's list said before: it is the older of the two.
+
+    It shows less than ``observe``: see ``rotator.plan.is_settled_by_list``.
+    """
     destinations = tuple(read(destination, backends) for destination in credential.destinations)
-    tokens = pve.tokens(credential.userid)
     now = pve.now()
-    usable = user is None or user.is_usable(now)
-    seen = Observation(credential, now, tokens, destinations, user_usable=usable)
+    return Observation(credential, now, user.tokens, destinations, user_usable=user.is_usable(now))
+
+
+def observe_tokens(seen: Observation, pve: Pve) -> Observation:
+    """List the user's tokens after its destinations were read; ask whether an unfinished record logs in.
+
+    Raises: what ``Pve.tokens`` raises.
+    """
+    seen = replace(seen, tokens=pve.tokens(seen.credential.userid), now=pve.now())
     view = View(seen)
-    if view.record and view.marker and not view.is_finished and usable:
+    if view.record and view.marker and not view.is_finished and seen.user_usable:
         seen = replace(seen, accepted=is_accepted(view.record, pve))
     return seen
 

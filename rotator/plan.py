@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rotator.durations import spell_duration
 from rotator.marker import foreign_text
-from rotator.model import Observation, Request, TokenState
+from rotator.model import Held, Observation, Request, TokenState
 from rotator.policy import Finding, Reason, judge
 from rotator.steps import (
     Announce,
@@ -49,6 +49,10 @@ URGENT = frozenset({Reason.PUBLISHED_TOKEN_DEAD, Reason.FORCED, Reason.EXPIRING,
 """Rotations that do not wait for a mirror that is down."""
 
 
+SETTLED_BY_LIST = frozenset({Reason.FIRST_ISSUE, Reason.FORCED, Reason.EXPIRING, Reason.DUE})
+"""Rotations in which nothing is found but the record's own token, and nothing is done to another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was found and the steps that follow from it, in order; none when nothing is to do or a person is needed."""
@@ -65,6 +69,23 @@ class Plan:
     def issues(self) -> bool:
         """Whether it makes a new secret."""
         return any(isinstance(step, Issue | Regenerate) for step in self.steps)
+
+
+def is_settled_by_list(plan: Plan, seen: Observation, request: Request) -> bool:
+    """Say whether a plan holds although the tokens were listed before the destinations were read, and not after.
+
+    It is a rotation, all that the destinations hold is in the list and is finished. What happened in between can then
+    only be that somebody else has begun a rotation, or ended one that was taken back: the compare-and-set decides
+    between the two, and a retirement lists the tokens again. After a compromise the list says what is revoked, and a
+    regenerated token keeps its name, so neither is settled.
+    """
+    if request.compromised or plan.finding.reason not in SETTLED_BY_LIST:
+        return False
+    view = View(seen, request)
+    listed = {token.id for token in seen.tokens}
+    held = [it.token for it in seen.destinations if isinstance(it, Held) and it.token]
+    is_finished = view.record is None or view.is_finished
+    return is_finished and not view.is_pinned and all(token.id in listed for token in held)
 
 
 def decide(seen: Observation, request: Request | None = None) -> Plan:

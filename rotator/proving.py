@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from rotator import steps
 from rotator.act import Act
@@ -18,17 +19,23 @@ def verify(act: Act, step: steps.Verify) -> None:
     """Log in with the new token on every endpoint, look at its permissions, do the probes.
 
     An endpoint that does not answer is noted, not a failure: a node that is down catches up when it comes back.
-    ``/version`` proves the secret and nothing else (measured), hence the permissions.
+    ``/version`` proves the secret and nothing else (measured), hence the permissions; where these are looked at, they
+    prove the secret too.
     Raises: ``UnavailableError`` when no endpoint answers; ``RefusedError``.
     """
     pve, credential = act.ports.pve, act.credential
     with act.narrator.step(Step.VERIFY, token=act.current.id) as telling:
-        consumer = pve.consumer(act.current)
-        silent = {it: error for it in pve.endpoints if (error := silence(act, consumer, it))}
+        consumer, compare = pve.consumer(act.current), comparison(act, step.predecessor)
+        silent: dict[str, UnavailableError] = {}
+        for endpoint in pve.endpoints:
+            look = partial(compared, consumer, compare) if compare else consumer.login
+            if error := silence(act, partial(look, endpoint)):
+                silent[endpoint] = error
+            else:
+                compare = None  # once is enough: they are the cluster's
         if len(silent) == len(pve.endpoints):
             raise nobody_answers(pve, list(silent.values()))
         act.notes += [f"not verified on {endpoint}: {error}" for endpoint, error in silent.items()]
-        compare_permissions(act, consumer, step.predecessor)
         for probe in credential.probes:
             consumer.get(probe.path)
         if credential.is_operator:  # it must be able to go on managing tokens, its own among them
@@ -36,26 +43,30 @@ def verify(act: Act, step: steps.Verify) -> None:
         telling.say("; ".join(act.notes))
 
 
-def silence(act: Act, consumer: Consumer, endpoint: str) -> UnavailableError | None:
-    """Log in on one endpoint, again after a while where it is refused; return why when nobody answers there."""
+def silence(act: Act, look: Callable[[], None]) -> UnavailableError | None:
+    """Look at one endpoint, again after a while where it refuses; return why when nobody answers there."""
     try:
-        act.patiently(lambda: consumer.login(endpoint), RefusedError)
+        act.patiently(look, RefusedError)
     except UnavailableError as error:
         return error
     return None
 
 
-def compare_permissions(act: Act, consumer: Consumer, predecessor: TokenId | None) -> None:
-    """Require the declared grants to be effective, or else the permissions to be those of the predecessor."""
+def compared(consumer: Consumer, compare: Callable[[Permissions], None], endpoint: str) -> None:
+    """Compare the permissions that one endpoint tells."""
+    compare(consumer.permissions(endpoint))
+
+
+def comparison(act: Act, predecessor: TokenId | None) -> Callable[[Permissions], None] | None:
+    """Return what requires the declared grants to be effective, or else the permissions to be the predecessor's."""
     if act.credential.grants is not None:
-        wanted = privileges_of(act.credential.grants, act.ports.pve)
-        act.patiently(lambda: require_grants(wanted, consumer.permissions(), act.credential.userid), RefusedError)
-        return
+        return partial(require_grants, privileges_of(act.credential.grants, act.ports.pve), act.credential.userid)
     before = permissions_before(act, predecessor) if predecessor else None
     if before is not None:
-        act.patiently(lambda: require_equal(before, consumer.permissions()), RefusedError)
-    elif predecessor or act.credential.privsep:  # without privilege separation a first token may do what its user may
+        return partial(require_equal, before)
+    if predecessor or act.credential.privsep:  # without privilege separation a first token may do what its user may
         act.notes.append("nothing to compare its permissions with")
+    return None
 
 
 def privileges_of(grants: Iterable[Grant], pve: Pve) -> dict[str, frozenset[str]]:
@@ -77,7 +88,7 @@ def permissions_before(act: Act, predecessor: TokenId) -> Permissions | None:
     return None
 
 
-def require_grants(wanted: Mapping[str, frozenset[str]], effective: Permissions, userid: str) -> None:
+def require_grants(wanted: Mapping[str, frozenset[str]], userid: str, effective: Permissions) -> None:
     """Raise ``RefusedError`` unless every privilege of every granted role is effective on its path.
 
     Privilege separation is an intersection: what the user itself lacks, its token lacks too. Held means present, also

@@ -13,7 +13,7 @@ open, it is never given a secret: logins do not go through it, and an answer hid
 
 Reads go to the endpoint that answered last and from there to the next. A change goes out once, to an endpoint that has
 answered, and to another one only when no connection came about. Writes wait for each other here, in one lock per
-cluster, because PVE's own waiters look only once a second.
+cluster, because PVE's own waiters look only once a second; they connect before, so that nobody waits for that too.
 """
 
 from __future__ import annotations
@@ -149,9 +149,12 @@ class _TokenView:
         """Prove the secret there."""
         self._api.ask(self._api.endpoints.at(endpoint), self._shown(), "get", "version")
 
-    def permissions(self) -> Permissions:
+    def permissions(self, endpoint: str | None = None) -> Permissions:
         """Read this token's permissions."""
-        return self._api.permissions(self._get("access", "permissions"))
+        if endpoint is None:
+            return self._api.permissions(self._get("access", "permissions"))
+        at = self._api.endpoints.at(endpoint)
+        return self._api.permissions(self._api.ask(at, self._shown(), "get", "access", "permissions"))
 
     def get(self, path: str) -> None:
         """Do a GET; a query may follow the path after a question mark."""
@@ -189,7 +192,9 @@ class ProxmoxCluster:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self._endpoints = Endpoints(name, endpoints, trust, connect=connect_timeout, read=read_timeout)
+        self._endpoints = Endpoints(
+            name, endpoints, trust, connect=connect_timeout, read=read_timeout, monotonic=monotonic
+        )
         self.endpoints: Sequence[str] = self._endpoints.addresses
         self._clock = PveClock(monotonic)
         self._api = _Api(name, self._endpoints, self._clock)
@@ -341,8 +346,12 @@ class ProxmoxCluster:
         return self._operate(self._endpoints.at(endpoint), "get", *path, **params)
 
     def _change(self, method: str, *path: str, **data: object) -> Any:  # noqa: ANN401 - JSON
+        if self._endpoints.answered is None:
+            self._read("version")
+        if ready := self._endpoints.answered:
+            ready.make_ready()
         with self._writing:
-            if self._endpoints.answered is None:
+            if self._endpoints.answered is None:  # another change has found out that it is gone
                 self._read("version")
             return self._endpoints.first(
                 lambda endpoint: self._operate(endpoint, method, *path, **data), NotConnectedError

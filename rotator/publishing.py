@@ -207,7 +207,7 @@ def mark_taken_back(act: Act) -> None:
     token, marker = act.current.id, act.marker
     if marker is not None:
         with suppress(RotatorError), act.narrator.step(Step.MARK, token=token):
-            twice(lambda: act.ports.pve.update(token, comment=marker.as_published().comment()))
+            act.update(token, comment=marker.as_published().comment())
 
 
 def fence(act: Act) -> None:

@@ -55,8 +55,12 @@ class Consumer(Protocol):
         """
         ...
 
-    def permissions(self) -> Permissions:
-        """Read the effective permissions of this token (``GET /access/permissions``); {} when it has none."""
+    def permissions(self, endpoint: str | None = None) -> Permissions:
+        """Read the effective permissions of this token (``GET /access/permissions``); {} when it has none.
+
+        At one endpoint it proves what ``login`` proves there; without one, the first that answers is asked.
+        Raises: ``UnauthenticatedError``, ``UnavailableError``.
+        """
         ...
 
     def get(self, path: str) -> None:

@@ -20,8 +20,8 @@ from rotator.events import Outcome, Step
 from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
 from rotator.model import Credential, Observation, Request, Unread, UserState
 from rotator.narrate import Narrator
-from rotator.observe import observe
-from rotator.plan import STOPPED, Plan, decide
+from rotator.observe import by_list, observe_tokens
+from rotator.plan import STOPPED, Plan, decide, is_settled_by_list
 from rotator.policy import Finding, Reason, judge_at_a_glance
 
 T = TypeVar("T")
@@ -66,8 +66,13 @@ class Run:
     ports: Ports
     request: Request
     user: UserState | None = None
+    """What the cluster's list said of the user, and of its tokens."""
     done: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Keep the cluster's list for the first look."""
+        self.listed = self.user
 
     def until_rest(self) -> Result:
         """Act until nothing is to do.
@@ -77,8 +82,7 @@ class Run:
         act: Act | None = None
         try:
             for _ in range(MOST_ACTS):
-                seen = self.looked(self.observe)
-                plan = decide(seen, self.request)
+                seen, plan = self.looked(self.look)
                 self.tell(plan)
                 if not plan.steps:
                     return self.rest(plan.finding, live=told_live(seen) if plan.is_stopped else "")
@@ -86,7 +90,7 @@ class Run:
                     return self.interrupted(plan)
                 act = Act(self.ports, seen, plan, self.request, draw_rotation())
                 is_clear = self.succeeds(act) and (act.is_published or act.view.record is not None)
-                if is_clear and (finding := self.looked(self.glance)):  # it takes the record for what PVE says
+                if is_clear and (finding := self.foreseen(act)):  # it takes the record for what PVE says
                     return self.rest(finding)
         except RotatorError as error:
             return self.failure(error, act)
@@ -103,9 +107,17 @@ class Run:
         error.step = Step.OBSERVE
         return error
 
-    def observe(self) -> Observation:
-        """Observe the world."""
-        return observe(self.credential, self.ports.pve, self.ports.backends, self.user)
+    def look(self) -> tuple[Observation, Plan]:
+        """Observe the world and decide. The first time the cluster's list may be enough, which saves a call."""
+        listed, self.listed = self.listed, None
+        known = listed or self.user or UserState(self.credential.userid)
+        seen = by_list(self.credential, self.ports.pve, self.ports.backends, known)
+        if listed:
+            plan = decide(seen, self.request)
+            if is_settled_by_list(plan, seen, self.request):
+                return seen, plan
+        seen = observe_tokens(seen, self.ports.pve)
+        return seen, decide(seen, self.request)
 
     def looked(self, look: Callable[[], T]) -> T:
         """Look at the world; that it cannot be looked at is told like the failure of any step."""
@@ -135,14 +147,15 @@ class Run:
             self.request = self.request.fulfilled()
         return True
 
-    def glance(self) -> Finding | None:
-        """Look once more with a single call, which is enough when nothing special was asked for and nothing is left."""
+    def foreseen(self, act: Act) -> Finding | None:
+        """Say that nothing is left to do after an act, from what PVE has listed and done for us, without asking again.
+
+        None when it must be looked at: something special was asked for, or something is left.
+        """
         if self.request != Request():
             return None
-        tokens = self.ports.pve.tokens(self.credential.userid)
-        return judge_at_a_glance(
-            self.credential, UserState(self.credential.userid, tokens=tokens), self.ports.pve.now()
-        )
+        user = UserState(self.credential.userid, tokens=tuple(act.tokens.values()))
+        return judge_at_a_glance(self.credential, user, self.ports.pve.now())
 
     def tell(self, plan: Plan) -> None:
         """Emit what was decided."""

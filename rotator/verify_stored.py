@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rotator.errors import ExitCode, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.fleet import Lane
@@ -97,7 +98,7 @@ def requirement(pve: Pve, credential: Credential) -> Callable[[Permissions], Non
     """Find out what a token must be allowed: what is declared, or, without privilege separation, what its user is."""
     if credential.grants is not None:
         wanted = privileges_of(credential.grants, pve)
-        return lambda effective: require_grants(wanted, effective, credential.userid)
+        return partial(require_grants, wanted, credential.userid)
     if credential.privsep:
         return lambda _effective: None
     try:

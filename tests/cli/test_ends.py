@@ -57,7 +57,7 @@ def test_1_with_verbose_says_the_way_there(lab: Lab, plugins: Path, canary: str)
         code, out, err = lab.run(command, "--verbose")
         assert code == 1
         assert "KeyError, called from:" in err
-        assert "in observe" in err
+        assert "in by_list" in err
         assert canary not in out + err
 
 

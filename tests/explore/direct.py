@@ -215,8 +215,10 @@ class _TokenView:
         """Prove the secret there."""
         self._ask(self._nodes[endpoint], "/version")
 
-    def permissions(self) -> Permissions:
+    def permissions(self, endpoint: str | None = None) -> Permissions:
         """Read this token's permissions."""
+        if endpoint is not None:
+            return rows.permissions(self._ask(self._nodes[endpoint], "/access/permissions"))
         return rows.permissions(self._cluster.first(lambda node: self._ask(node, "/access/permissions")))
 
     def get(self, path: str) -> None:

@@ -91,7 +91,7 @@ def test_a_story_tells_who_did_what() -> None:
     assert lines[:3] == [
         "A: GET /access/users",
         "B: GET /access/users",
-        "A: read ci.json, GET /access/users/ci@pve/token, DIES before: preflight ci.json",
+        "A: read ci.json, preflight ci.json, DIES before: POST /access/users/ci@pve/token/ci-9-10003",
     ]
 
 

@@ -34,15 +34,15 @@ def test_a_failure_after_an_act_tells_what_was_done(w: World, calls: Calls) -> N
     """Reasons of the acts that were finished, and what is live by the last one."""
     ci = w.due()
     w.events.clear()
-    result = w.run(ci, guard=calls.fail(LIST, AWAY, number=3))
+    result = w.run(ci, guard=calls.fail(LIST, AWAY, number=2), forced=True, overlap=MINUTE)
     live = f"{SECOND} is published; {FIRST} is still live"
-    assert result == failed("due", "the store is away", hint="wait", step="observe", live=live, done=("due",))
+    assert result == failed("forced", "the store is away", hint="wait", step="observe", live=live, done=("forced",))
     assert told(w)[-1] == ("observe", "failed", "", "the store is away", "wait")
 
 
 def test_a_first_look_that_fails_has_touched_nothing(w: World, calls: Calls) -> None:
     """There is no act yet whose reason could be told."""
-    ci = w.due()
+    ci = w.orphaned()
     w.events.clear()
     result = w.run(ci, guard=calls.fail(LIST, AWAY))
     assert result == failed("failed", "the store is away", hint="wait", step="observe", live="nothing was touched")

@@ -27,7 +27,7 @@ def mirrored_rotation(w: World) -> Credential:
     return w.credential(destinations=(w.place("ci.json"), w.place("mirror.json")), grants=None)
 
 
-@pytest.mark.parametrize(("plant", "calls"), [(rotation, 16), (mirrored_rotation, 20)])
+@pytest.mark.parametrize(("plant", "calls"), [(rotation, 13), (mirrored_rotation, 18)])
 def test_i3_after_a_crash_at_any_call_further_runs_come_to_rest(
     w: World, plant: Callable[[World], Credential], calls: int
 ) -> None:

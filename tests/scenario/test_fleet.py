@@ -105,6 +105,7 @@ def test_a_cluster_that_dies_in_the_middle_is_asked_no_more(worlds: dict[str, Wo
     """The list was answered, then nothing: one credential finds out, the others of that lane are told."""
     fleet, credentials = fleet_of(worlds, parallel=3), credentials_of(worlds, 12)
     worlds["office"].disturb("GET", "/", HangUpBefore(), times=999, after=1)
+    worlds["office"].disturb("POST", "/", HangUpBefore(), times=999)
     results = rotate(fleet, credentials)
     assert reasons(results) == ["up-to-date", "cluster-unreachable", "up-to-date"] * 4
     assert len({result.message for result in results if result.cluster == "office"}) == 1

@@ -138,7 +138,7 @@ def test_an_adoption_that_was_taken_back_is_begun_again(w: World) -> None:
 def test_a_predecessor_that_pve_refuses_as_well_is_not_put_back(w: World) -> None:
     """Then the record is not what is wrong; and a token put aside without a mark would be deleted as an orphan."""
     ci = w.due()
-    w.disturb("GET", "/version", AnswerInstead(401, "Authentication failed!"), times=9, after=1)
+    w.disturb("GET", "/version", AnswerInstead(401, "Authentication failed!"), times=9)
     result = w.run(ci)
     assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "due", "ci-2")
     assert result.message.endswith("; PVE does not take ci@pve!ci-1-10000 either, so that was not put back")
@@ -205,7 +205,7 @@ def test_a_store_that_does_not_answer_leaves_the_record_published(w: World) -> N
 def test_a_pve_that_does_not_answer_leaves_the_record_published(w: World) -> None:
     """What cannot be tried is not known to fail."""
     ci = w.due()
-    w.disturb("GET", "/version", AnswerInstead(595, "no daemon"), times=2, after=1)
+    w.disturb("GET", "/version", AnswerInstead(595, "no daemon"), times=2)
     result = w.run(ci)
     assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", NEW_IS_OUT)
     said = f"is not tried: no endpoint of cluster home answers: GET /version at {w.pve.nodes[0].endpoint} (home): 595"

@@ -50,11 +50,11 @@ def test_a_node_that_is_down_is_noted_and_not_waited_for(w3: World) -> None:
 def test_a_token_that_nobody_could_try_is_not_published(w: World) -> None:
     """Verify: no endpoint answers the consumer, although the operator is answered."""
     ci = w.due()
-    w.disturb("GET", "/version", AnswerInstead(595, "connection refused"), times=9)
+    w.disturb("GET", "/access/permissions", AnswerInstead(595, "connection refused"), times=9)
     result = w.run(ci)
     assert (result.exit_code, result.reason, result.live) == (ExitCode.FAILED, "due", STILL)
-    where = w.pve.nodes[0].endpoint
-    assert result.message.startswith(f"no endpoint of cluster home answers: GET /version at {where} (home): 595")
+    said = f"GET /access/permissions at {w.pve.nodes[0].endpoint} (home): 595"
+    assert result.message.startswith(f"no endpoint of cluster home answers: {said}")
     assert result.step == "verify"
     assert result.hint.startswith("pveproxy cannot reach its daemon")
     assert w.standing() == SETTLED

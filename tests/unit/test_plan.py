@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from rotator.marker import Marker
-from rotator.model import Grant, Probe, Request, Strategy, TokenId, Unread
-from rotator.plan import decide, warnings
-from rotator.policy import Reason
+from rotator.model import Grant, Observation, Probe, Request, Strategy, TokenId, Unread
+from rotator.plan import Plan, decide, is_settled_by_list, warnings
+from rotator.policy import Finding, Reason
 from rotator.steps import (
     Announce,
     Confirm,
@@ -282,3 +284,68 @@ def test_a_plan_says_whether_it_makes_a_secret() -> None:
     """A request is fulfilled by that and by nothing else."""
     assert decide(seen()).issues
     assert not decide(seen(ours(6), CURRENT, record=CURRENT)).issues
+
+
+class TestSettledByList:
+    """Which plans hold although PVE's list is older than what the destinations hold."""
+
+    @pytest.mark.parametrize(
+        ("reason", "observation", "wish"),
+        [
+            (Reason.DUE, seen(DUE, record=DUE), Request()),
+            (Reason.FORCED, seen(CURRENT, record=CURRENT), Request(forced=True)),
+            (Reason.FORCED, seen(CURRENT, record=CURRENT), Request(forced=True, overlap=HOUR)),
+            (Reason.EXPIRING, seen(ours(7, ends_in=HOUR), record=ours(7)), Request()),
+            (Reason.FIRST_ISSUE, seen(), Request()),
+        ],
+    )
+    def test_a_plain_rotation_is(self, reason: Reason, observation: Observation, wish: Request) -> None:
+        """Nothing but the record's own token is in it, and that is finished."""
+        plan = decide(observation, wish)
+        assert plan.finding.reason is reason
+        assert is_settled_by_list(plan, observation, wish)
+
+    @pytest.mark.parametrize(
+        ("observation", "wish"),
+        [
+            (seen(CURRENT, record=CURRENT), Request()),
+            (seen(ours(6), CURRENT, record=CURRENT), Request()),
+            (seen(CURRENT, ours(8, age=10 * DAY, published=False), record=CURRENT), Request()),
+            (seen(CURRENT, record=CURRENT, accepted=False), Request()),
+            (seen(record=CURRENT), Request(forced=True)),
+            (seen(foreign(), record=foreign(), credential=replace(CREDENTIAL, adopt=True)), Request()),
+        ],
+        ids=["nothing to do", "not retired", "orphan", "refused", "gone", "adopt"],
+    )
+    def test_what_is_done_to_other_tokens_is_not(self, observation: Observation, wish: Request) -> None:
+        """What is gone, what has an end, and whose it is must be true when it counts."""
+        assert not is_settled_by_list(decide(observation, wish), observation, wish)
+
+    def test_what_a_mirror_holds_must_be_in_the_list_too(self) -> None:
+        """It may have been issued and published since."""
+        listed = seen(DUE, record=DUE, mirrors=[held(DUE)])
+        wish = Request()
+        assert is_settled_by_list(decide(listed, wish), listed, wish)
+        newer = seen(DUE, record=DUE, mirrors=[held(ours(8))])
+        assert not is_settled_by_list(Plan(Finding(Reason.DUE, "old")), newer, wish)
+
+    def test_an_unfinished_rotation_is_asked_whether_its_token_logs_in(self) -> None:
+        """A wish comes before finishing, but not before a token that is dead."""
+        fresh = seen(ours(7, published=False), record=CURRENT)
+        wish = Request(forced=True)
+        assert decide(fresh, wish).finding.reason is Reason.FORCED
+        assert not is_settled_by_list(decide(fresh, wish), fresh, wish)
+
+    def test_after_a_compromise_all_tokens_are_listed(self) -> None:
+        """Each of them is revoked."""
+        wish = Request(forced=True, compromised=True)
+        known = seen(CURRENT, record=CURRENT)
+        assert not is_settled_by_list(decide(known, wish), known, wish)
+
+    def test_a_name_that_is_used_again_tells_nothing(self) -> None:
+        """A regenerated token has the name that it had."""
+        pinned = replace(CREDENTIAL, strategy=Strategy.REGENERATE)
+        token = foreign("ci", comment=Marker("tests", "ci", "r", NOW - 40 * DAY).as_published().comment())
+        known = seen(token, record=token, credential=pinned)
+        assert decide(known).finding.reason is Reason.DUE
+        assert not is_settled_by_list(decide(known), known, Request())

@@ -1,0 +1,191 @@
+"""What is measured: each scenario makes its world, lets the product work, and holds the result against its target."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rotator.marker import Marker
+from rotator.model import Credential, Destination, TokenId, TokenState, UserState
+from rotator.policy import judge_at_a_glance
+from tests.bench.lab import Lab, Taken, laboratory
+from tests.bench.product import command, warm
+
+STORES = ("file", "vault")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What something must not exceed, or with ``at_least`` must reach."""
+
+    what: str
+    value: float
+    bound: float
+    at_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it holds."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result."""
+
+    name: str
+    taken: Taken
+    rotations: int
+    limit: float = 0.0
+    """The seconds that it cannot be faster than; 0 where there is no such thing."""
+    targets: tuple[Target, ...] = ()
+    more: Mapping[str, float] = field(default_factory=dict)
+
+
+Scenario = Callable[[], Iterator[Row]]
+
+
+@contextmanager
+def world(clusters: int, users: int, *, planted: bool = False) -> Iterator[Lab]:
+    """Make clusters and a folder for the configuration."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        laboratory(Path(folder), clusters=clusters, users=users, planted=planted) as lab,
+    ):
+        yield lab
+
+
+def one() -> Iterator[Row]:
+    """One credential with a predecessor, warm: at most 13 calls, at most 1.5 times the server's own time."""
+    for store in STORES:
+        with world(1, 1) as lab:
+            every = warm(lab, lab.configure(1, store=store), 15)
+        taken = sorted(every, key=lambda it: it.wall)[len(every) // 2]
+        calls = sum(taken.calls.values()) + sum(taken.stored.values())
+        targets = [Target("wall / own time", taken.wall / taken.own[0], 1.5)]
+        targets += [Target("calls", calls, 13)] if store == "vault" else []
+        yield Row(f"one, warm, {store}", taken, 1, taken.own[0], tuple(targets))
+
+
+def twenty() -> Iterator[Row]:
+    """Twenty on one cluster: at most 1.2 times the time for which its write lock is held."""
+    for store in STORES:
+        with world(1, 20) as lab:
+            config = lab.configure(20, store=store)
+            command(lab, "now", "--all", "--config", str(config))
+            taken = command(lab, "now", "--all", "--config", str(config))
+            cold = command(lab, "due", "--config", str(config))
+        within = taken.wall - cold.wall
+        limit = taken.writing[0]
+        targets = (Target("(wall - start) / limit", within / limit, 1.2),)
+        yield Row(f"20 on one cluster, {store}", taken, 20, limit, targets, {"without start": within})
+
+
+def thousand() -> Iterator[Row]:
+    """Rotate a thousand on fifty clusters: at most 1.3 times the slowest cluster's time, or CPU time on two cores."""
+    for store in STORES:
+        with world(50, 20) as lab:
+            config = lab.configure(1000, store=store)
+            command(lab, "now", "--all", "--parallel", "32", "--config", str(config))
+            taken = command(lab, "now", "--all", "--parallel", "32", "--config", str(config))
+        limit = max(*taken.own, (taken.cpu + taken.served) / 2)
+        yield Row(
+            f"1,000 on 50 clusters, {store}", taken, 1000, limit, (Target("wall / limit", taken.wall / limit, 1.3),)
+        )
+
+
+def idle() -> Iterator[Row]:
+    """Nothing due: one call for each cluster and none to the store, whatever the number of credentials."""
+    for number in (1_000, 10_000):
+        with world(50, number // 50, planted=True) as lab:
+            taken = command(lab, "due", "--config", str(lab.configure(number, store="vault")))
+        calls, stored = sum(taken.calls.values()), sum(taken.stored.values())
+        targets = (Target("calls for each cluster", calls / 50, 1), Target("calls to the store", stored, 0))
+        yield Row(f"{number:,} on 50 clusters, nothing due", taken, 0, max(taken.own), targets)
+
+
+def start() -> Iterator[Row]:
+    """Cold starts: help within 0.25 s CPU, nothing due within 0.5 s CPU and 60 MB."""
+    with world(1, 1) as lab:
+        config = str(lab.configure(1, store="vault"))
+        now = best(lambda: command(lab, "now", "t0", "--config", config))
+        due = best(lambda: command(lab, "due", "--config", config))
+        told = best(lambda: command(lab, "--help"))
+    yield Row("rotate --help", told, 0, targets=(Target("CPU seconds", told.cpu, 0.25),))
+    bounds = (Target("CPU seconds", due.cpu, 0.5), Target("MB", due.memory, 60))
+    yield Row("rotate due, nothing due", due, 0, targets=bounds)
+    yield Row("rotate now, one", now, 1, now.own[0])
+
+
+def best(measure: Callable[[], Taken], times: int = 5) -> Taken:
+    """Measure several times and take the one with the least CPU: what is above it is somebody else's."""
+    return min((measure() for _ in range(times)), key=lambda it: it.cpu)
+
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def fleet_of(number: int) -> Iterator[tuple[Credential, UserState]]:
+    """Make credentials that are up to date, each with what PVE lists of its user."""
+    place = (Destination("vault", "a", "vault:a"),)
+    for each in range(number):
+        userid = f"u{each}@pve"
+        credential = Credential(
+            name=f"t{each}",
+            cluster=f"c{each % 50}",
+            owner="bench",
+            userid=userid,
+            base=f"t{each}",
+            every=timedelta(days=30),
+            overlap=timedelta(hours=1),
+            destinations=place,
+        )
+        marker = Marker("bench", f"t{each}", "r1", NOW - timedelta(days=1), published=True)
+        token = TokenState(TokenId(userid, f"t{each}-1-aaaaa"), comment=marker.comment())
+        yield credential, UserState(userid, tokens=(token,))
+
+
+def planning() -> Iterator[Row]:
+    """Plan a hundred thousand from memory: at most 5 s CPU and 300 MB, and time grows with their number only."""
+    seconds: dict[int, float] = {}
+    for number in (1_000, 10_000, 100_000):
+        tracemalloc.start()
+        known = list(fleet_of(number))
+        judge_all(known)
+        memory = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
+        gc.collect()
+        cpu, wall = time.process_time(), time.perf_counter()
+        judge_all(known)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        seconds[number] = cpu / number
+        taken = Taken(wall, cpu, 0, {}, {}, (), (), memory)  # type: ignore[arg-type]
+        bounds: tuple[Target, ...] = ()
+        if number == 100_000:
+            growth = cpu / number / statistics.fmean([seconds[1_000], seconds[10_000]])
+            bounds = (Target("CPU seconds", cpu, 5), Target("MB", memory, 300), Target("growth for each", growth, 1.5))
+        yield Row(f"{number:,} planned from memory", taken, 0, targets=bounds)
+
+
+def judge_all(known: list[tuple[Credential, UserState]]) -> None:
+    """Judge each; all are up to date."""
+    if not all(judge_at_a_glance(credential, user, NOW) for credential, user in known):
+        raise AssertionError("all are up to date")
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "one": one,
+    "twenty": twenty,
+    "thousand": thousand,
+    "idle": idle,
+    "start": start,
+    "planning": planning,
+}
