@@ -27,13 +27,13 @@ def test_no_schedule_of_two_rotators_with_one_preemption_breaks_the_promise(name
     """Every place at which one of two may be held up while the other, the clock or somebody else goes on."""
     covered = all_schedules(Theatre(BY_NAME[name]), 1)
     assert found(covered) == []
-    assert (covered.schedules > 10, covered.situations > 100) == (True, True)
+    assert (covered.schedules > 5, covered.situations > 50) == (True, True)
 
 
 def test_no_schedule_in_which_one_of_two_dies_breaks_the_promise() -> None:
     """At every call, whichever begins."""
     covered = all_schedules(Theatre(BY_NAME["dying"]), 0)
-    assert (found(covered), covered.schedules > 15) == ([], True)
+    assert (found(covered), covered.schedules > 10) == ([], True)
 
 
 @pytest.mark.parametrize("number", range(60))
@@ -91,7 +91,7 @@ def test_a_story_tells_who_did_what() -> None:
     assert lines[:3] == [
         "A: GET /access/users",
         "B: GET /access/users",
-        "A: read ci.json, preflight ci.json, DIES before: POST /access/users/ci@pve/token/ci-9-10003",
+        "A: read ci.json, preflight ci.json, DIES before: POST /access/users/ci@pve/token/ci-9-20000",
     ]
 
 
@@ -127,7 +127,7 @@ def test_the_command_says_what_it_covered(capsys: pytest.CaptureFixture[str]) ->
     assert main(["race", "--race", "alike", "--preemptions", "0", "--jobs", "1", "--compare"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line]
     assert lines[1] == ["kind", "schedules", "steps", "looks", "situations", "ends", "each", "violations"]
-    assert lines[2] == ["alike", "1", "19", lines[2][3], "19", "1", "1", "0"]
+    assert lines[2] == ["alike", "1", "16", lines[2][3], "16", "1", "1", "0"]
 
 
 def test_the_sample_is_the_same_for_the_same_number() -> None:
