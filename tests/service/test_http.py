@@ -19,6 +19,7 @@ from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret
 from rotator.service.gate import Gate
 from rotator.service.health import unready
+from rotator.service.lobby import Limits
 from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
 from rotator.service.web import Asked, Route
 from rotator.settings import ListenSettings, ServiceSettings
@@ -250,6 +251,17 @@ def test_clients_that_say_nothing_or_no_tls_hold_nobody_up(house: House, papers:
     assert ask(url, "/healthz", context=context).status == 200
 
 
+def test_half_a_handshake_on_every_thread_is_given_up_soon(house: House, papers: Papers) -> None:
+    """It belongs to the request; and whoever says nothing at all holds no thread in the first place."""
+    url = house.open(papers.listen, Limits(threads=2, request=60.0, hurried=0.1, tick=0.05))
+    host, _, port = url.partition("://")[2].rpartition(":")
+    for words in (b"", b"", b"", b"\x16\x03\x01\x02\x00\x01", b"\x16\x03\x01\x02\x00\x01", b"\x16\x03\x01\x02\x00\x01"):
+        made = socket.create_connection((host, int(port)), timeout=20)
+        house.closing.callback(made.close)
+        made.sendall(words)
+    assert ask(url, "/healthz", context=papers.trusting()).status == 200
+
+
 def test_an_address_that_is_taken_is_told(house: House) -> None:
     """With where to say another."""
     taken = int(house.open().rpartition(":")[2])
@@ -267,22 +279,39 @@ def test_a_key_that_is_another_ones_is_told(house: House, papers: Papers, tmp_pa
 
 
 def test_serve_answers_where_it_is_told_to(lab: Lab, tmp_path: Path, canary: str) -> None:
-    """With the token of a file, which is in no output."""
+    """With the token of a file, which is in no output; probes and metrics also where they need none."""
     token = tmp_path / "token"
     token.write_text(canary, encoding="utf-8")
     token.chmod(0o600)
-    lab.extra["service"] = {"listen": "127.0.0.1:0", "token": {"file": str(token)}}
+    lab.extra["service"] = {"listen": "127.0.0.1:0", "token": {"file": str(token)}, "probes": "127.0.0.1:0"}
     lab.add("ci")
     with serving(lab) as service:
         service.until("answering at ")
         url = service.until("\n")
+        service.until("probes and metrics are at ")
+        probes = service.until("\n")
         service.until("mark       done")
         assert ask(url, "/healthz").status == 200
         assert ask(url, "/metrics").status == 401
         found = ask(url, "/metrics", Authorization=f"Bearer {canary}").body
         assert 'rotate_rotations_total{cluster="one",credential="ci",reason="first-issue"} 1.0' in found
         assert lab.record("ci")["token_secret"] not in found
+        assert ask(probes, "/metrics").status == 200
+        assert [ask(probes, path).status for path in ("/", "/api/v1/status")] == [404, 404]
+        assert ask(url, "/").status == 303
+        assert ask(url, "/api/v1/status", Authorization=f"Bearer {canary}").json["credentials"][0]["name"] == "ci"
         assert service.stopped() == 0
+
+
+def test_it_does_not_start_where_others_reach_it_without_tls_and_a_token(lab: Lab) -> None:
+    """Nothing is contacted, and nothing listens."""
+    lab.extra["service"] = {"listen": "0.0.0.0:0"}
+    lab.add("ci")
+    found = lab.call("serve")
+    assert found.exit_code == 3
+    assert "can be reached by others, and there is no tls" in found.stderr
+    assert "can be reached by others, and there is no token" in found.stderr
+    assert lab.pve.calls == []
 
 
 def said(house: House, listen: ListenSettings | None, capsys: pytest.CaptureFixture[str]) -> str:

@@ -63,10 +63,15 @@ function textOf(it, document) {
     .join("\n").toLowerCase();
 }
 
+// Rows are put in order once, and not again at each letter that somebody types.
+let inOrder = { rows: null };
+
 export function chosen(rows, { find, group, order, isReverse }) {
   const words = find.toLowerCase().split(/\s+/).filter(Boolean);
-  const kept = rows.filter((row) => (!group || row.group === group) && words.every((word) => row.text.includes(word)));
-  return sorted(kept, ORDERS[order], isReverse);
+  if (inOrder.rows !== rows || inOrder.order !== order || inOrder.isReverse !== isReverse) {
+    inOrder = { rows, order, isReverse, sorted: sorted(rows, ORDERS[order], isReverse) };
+  }
+  return inOrder.sorted.filter((row) => (!group || row.group === group) && words.every((word) => row.text.includes(word)));
 }
 
 function sorted(rows, { key, isFalling = false }, isReverse) {
