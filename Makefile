@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-system test-live consumers explore soak year fuzz mutants check fix lock clean
+.PHONY: help demo test cover test-system test-live consumers explore soak year fuzz mutants check fix release-check lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-16s%s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-20s%s\n' "$$t" "$$d"; done
 
 demo: $(VENV)/.installed ## the whole job on a simulated PVE: no configuration, no network
 	@echo "demo: rotating a token of a simulated PVE"
@@ -69,6 +69,10 @@ fix: $(VENV)/.installed ## format, and repair what the linter can
 	@echo "fix: format, and repair what the linter can"
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+release-check: $(VENV)/.installed $(VENV)/system/.installed ## build sdist and wheel twice, see that the bytes are the same, and look what is in them
+	@echo "release-check: building twice, elsewhere and with other times"
+	@PYTHONPATH=$(abspath $(VENV))/system $(BIN)/python -m tests.release
 
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
