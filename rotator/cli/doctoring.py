@@ -106,7 +106,8 @@ def person_of(asked: Invocation) -> str:
 
 def examine_request(ward: Ward, cluster: str, where: Asked | None, given: Given | None, method: str) -> Diagnosis:
     """Examine a request against the cluster that it is meant for; without an address, at the first that answers."""
-    from rotator.doctor.request import Asked, examined, visitor  # noqa: PLC0415 - help does not need it
+    from rotator.doctor.gather import visitor  # noqa: PLC0415 - help does not need it
+    from rotator.doctor.request import Asked, examined  # noqa: PLC0415 - the same
 
     look = ward.look(cluster)
     reached = [it.address for it in look.cluster.endpoints if it.is_reached]

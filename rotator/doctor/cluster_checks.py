@@ -19,8 +19,10 @@ def not_reached(seen: EndpointSeen, cluster: ClusterSeen) -> Finding | None:
     greeting, about = seen.greeting, {"endpoint": seen.address, "fingerprint": seen.greeting.fingerprint}
     if not greeting.code:
         return None
-    right = right_port(seen.address, (it.address for it in cluster.endpoints if it.is_reached))
-    if right and greeting.code in {"connection-refused", "no-answer", "wrong-port"}:
+    reached = (it.address for it in cluster.endpoints if it.is_reached)
+    is_port = greeting.code in {"connection-refused", "no-answer", "wrong-port"}
+    right = right_port(seen.address, (*cluster.elsewhere, *(reached if is_port else ())))
+    if right:
         return found("wrong-port", greeting.message, f"PVE's API answers at {right}", about=about)
     return found(greeting.code, greeting.message, about=about)
 

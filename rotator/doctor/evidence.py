@@ -63,6 +63,8 @@ class ClusterSeen:
 
     name: str
     endpoints: tuple[EndpointSeen, ...]
+    elsewhere: tuple[str, ...] = ()
+    """Addresses that nobody configured at which PVE's API answers: the usual port of a host that was not reached."""
 
     @property
     def view(self) -> EndpointSeen | None:

@@ -25,12 +25,25 @@ from rotator.errors import ConfigError, RefusedError, RotatorError, Unauthentica
 from rotator.model import Credential, Destination, Permissions, Stored, Token, TokenId
 from rotator.proving import privileges_of
 from rotator.proxmox_answer import UnwellError
+from rotator.proxmox_tls import TlsTrust
+from rotator.proxmox_visit import Visitor
+from rotator.proxmox_wire import DEFAULT_PORT
 from rotator.pve import Entry, Inspected
 from rotator.settings import ClusterSettings, RecordOperator, TicketOperator, TokenOperator
 from rotator.wiring import read_operator
 
+MISTAKABLE = frozenset(
+    {"certificate-changed", "certificate-untrusted", "connection-refused", "plain-http", "wrong-port"}
+)
+"""What is met at once where the port is another one; to wait for silence twice would take too long."""
 ASKED_AT_MOST = 2
 """Endpoints at which a refused operator is tried: each refusal takes PVE 3 s and is logged."""
+
+
+def visitor(cluster: ClusterSettings) -> Visitor:
+    """Make what visits a cluster as its consumers do, trusting what is configured. Raises: ``ConfigError``."""
+    trust = TlsTrust(cluster.ca_file, cluster.fingerprint or "", cluster.unsafe_skip_verification)
+    return Visitor(cluster.name, trust, connect=cluster.connect_timeout, read=cluster.read_timeout)
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,8 @@ class Look:
     @cached_property
     def cluster(self) -> ClusterSeen:
         """Look at every endpoint; once more at all lists where they differ, for somebody may be rotating just now."""
-        seen = ClusterSeen(self.pve.name, tuple(self._endpoints()))
+        endpoints = self._endpoints()
+        seen = ClusterSeen(self.pve.name, tuple(endpoints), self._elsewhere(endpoints))
         if any(it.users is not None and seen.view and it.users != seen.view.users for it in seen.endpoints):
             again = (it if it.users is None else self._asked(it) for it in seen.endpoints)
             return replace(seen, endpoints=tuple(again))
@@ -62,6 +76,13 @@ class Look:
             may_ask = one.is_reached and refused < ASKED_AT_MOST and (self.person or not self.unreadable)
             seen.append(self._asked(one) if may_ask else one)
         return seen
+
+    def _elsewhere(self, seen: Sequence[EndpointSeen]) -> tuple[str, ...]:
+        """Look at the usual port of hosts at whose configured port nobody answers, or something else; show nothing."""
+        missed = [it.address for it in seen if it.greeting.code in MISTAKABLE]
+        usual = dict.fromkeys(f"{address.rpartition(':')[0]}:{DEFAULT_PORT}" for address in missed)
+        visits = visitor(self.settings)
+        return tuple(it for it in usual if it not in self.pve.endpoints and not visits.greet(it).code)
 
     def _asked(self, seen: EndpointSeen) -> EndpointSeen:
         try:

@@ -20,10 +20,8 @@ from rotator.doctor.given import TICKET_LIFE, Given, Ticket
 from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
 from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret, Token, TokenId
-from rotator.proxmox_tls import TlsTrust
-from rotator.proxmox_visit import Response, Visitor
+from rotator.proxmox_visit import Response
 from rotator.pve import Greeting
-from rotator.settings import ClusterSettings
 from rotator.view import at
 
 PORT = 8006
@@ -231,9 +229,3 @@ def examined(look: Look, visits: Visits, asked: Asked, given: Given | None) -> D
         name = given.name if given else asked.address
         finding = found("no-answer", str(error), about={"endpoint": asked.address})
         return Diagnosis(Kind.REQUEST, name, look.pve.name, (finding,))
-
-
-def visitor(cluster: ClusterSettings) -> Visitor:
-    """Make what visits a cluster as its consumers do, trusting what is configured. Raises: ``ConfigError``."""
-    trust = TlsTrust(cluster.ca_file, cluster.fingerprint or "", cluster.unsafe_skip_verification)
-    return Visitor(cluster.name, trust, connect=cluster.connect_timeout, read=cluster.read_timeout)

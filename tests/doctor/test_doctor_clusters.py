@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -15,7 +16,7 @@ from rotator.doctor.evidence import StoreSeen, Trouble
 from rotator.doctor.finding import Diagnosis, Kind
 from rotator.doctor.gather import store_trouble
 from rotator.errors import RefusedError, RotatorError, UnavailableError
-from rotator.testing.pve import AnswerInstead, Fault, Request
+from rotator.testing.pve import AnswerInstead, Fault, Request, SimulatedPve
 from rotator.testing.state import Holder, Token
 from tests.cli.lab import USER, only
 from tests.doctor.clinic import GROUP, OPERATOR, PASSWORD, Clinic, codes_of
@@ -101,6 +102,23 @@ def test_a_changed_certificate_is_shown_with_the_new_fingerprint(clinic: Clinic)
     certificate_changed(clinic)
     found = only(clinic.doctor()[0]["findings"])
     assert any(clinic.pve.fingerprint in command for command in found["commands"])
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["nobody listens", "another service answers"])
+def test_the_only_node_at_a_wrong_port_is_found_at_the_usual_one(clinic: Clinic, *, answers: bool) -> None:
+    """On Linux each address of 127.0.0.0/8 is this machine, so the usual port is free on one that nobody has."""
+    number = os.getpid()
+    host = f"127.{number >> 16 & 0x3F | 0x40}.{number >> 8 & 0xFF}.{number & 0xFF}"
+    text = clinic.config.read_text()
+    was, other = clinic.pve.nodes[0].endpoint, SimulatedPve()
+    clinic.pve.close()
+    clinic.pve.start((host, 8006))
+    other.start((host, 0))
+    with closing(other):
+        clinic.config.write_text(text.replace(was, other.nodes[0].endpoint if answers else f"{host}:8007"))
+        results = clinic.doctor()
+    assert codes_of(results) == ["cluster: wrong-port"]
+    assert only(results[0]["findings"])["evidence"][1] == f"PVE's API answers at {host}:8006"
 
 
 def test_a_wrong_port_is_told_where_the_same_host_answers_on_another(trio: Clinic) -> None:
