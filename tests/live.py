@@ -39,7 +39,7 @@ STORES = (
     Store(
         "Kubernetes",
         (("ROTATE_TEST_KUBECONFIG",),),
-        ("tests/contract/test_kubernetes.py", "tests/kubernetes_secret"),
+        ("tests/contract/test_kubernetes.py", "tests/kubernetes_secret", "tests/system/kubernetes/test_rbac.py"),
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,11 +17,13 @@ from rotator.clock import SystemClock
 from rotator.service.election import Election
 from rotator.service.lease import KubernetesLease
 from rotator.service.pod import Pod
-from rotator.testing.kubernetes import DEPLOYMENTS, SimulatedKubernetes
+from rotator.testing.kubernetes import DEPLOYMENTS, Call, SimulatedKubernetes
 from rotator.testing.kubernetes_kinds import BINDINGS, ROLES
 from rotator.testing.pve import SimulatedPve
 from tests.system.kubernetes.manifests import Json
+from tests.system.kubernetes.real import RealCluster
 
+Cluster = SimulatedKubernetes | RealCluster
 ACCOUNT = "system:serviceaccount:rotate:rotate"
 OPERATOR = "rotator@pve"
 GROUP = "rotated"
@@ -31,11 +33,13 @@ GROUP = "rotated"
 class Site:
     """One overlay at work."""
 
-    kubernetes: SimulatedKubernetes
+    cluster: Cluster
     pve: SimulatedPve
     folder: Path
     names: Sequence[str]
     """The credentials."""
+    namespace: str
+    """The rotator's."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -49,13 +53,25 @@ class Site:
     def candidate(self, name: str, lease: str) -> Election:
         """Stand for election as the service account."""
         pod = Pod({"KUBECONFIG": str(self.kubeconfig)}, self.folder)
-        return Election(KubernetesLease(lease, "rotate", pod), name, SystemClock())
+        return Election(KubernetesLease(lease, self.namespace, pod), name, SystemClock())
 
-    def calls(self) -> set[tuple[str, ...]]:
+    def log_in(self) -> None:
+        """Log in as the service account."""
+        if isinstance(self.cluster, SimulatedKubernetes):
+            token = self.cluster.issue_token(f"system:serviceaccount:{self.namespace}:rotate")
+            self.cluster.write_kubeconfig(self.folder, token=token)
+        else:
+            self.cluster.write_login(self.kubeconfig, self.namespace, "rotate")
+
+    def calls(self) -> list[Call]:
+        """List what was asked; nothing of a real cluster, which does not tell."""
+        return self.cluster.calls if isinstance(self.cluster, SimulatedKubernetes) else []
+
+    def asked(self) -> set[tuple[str, ...]]:
         """Tell what was asked: verb, resource, namespace, and name where there is one; not who asked for its rights."""
         found = {
             (verb, call.request.plural, call.request.namespace, call.request.name)
-            for call in self.kubernetes.calls
+            for call in self.calls()
             for verb in (call.request.verb, *(["create"] if call.status == HTTPStatus.CREATED else []))
         }
         return {it for it in found if it[1] != "selfsubjectaccessreviews"}
@@ -69,35 +85,54 @@ def configuration(objects: Sequence[Json]) -> Json:
 
 
 @contextmanager
-def site(objects: Sequence[Json], folder: Path, watch: Callable[[str], None]) -> Iterator[Site]:
-    """Make what the README says is there before, and bind the Roles."""
+def simulated(objects: Sequence[Json]) -> Iterator[tuple[SimulatedKubernetes, Sequence[Json]]]:
+    """Run a cluster with the Roles of an overlay, and their bindings."""
     with SimulatedKubernetes() as kubernetes:
-        pve = SimulatedPve(nodes=2)
-        pve.start()
-        try:
-            whole = configuration(objects)
-            found = Site(kubernetes, pve, folder, [one["name"] for one in whole["credentials"]])
-            _prepare(found, whole, watch)
-            for one in objects:
-                if one["kind"] in ("Role", "RoleBinding"):
-                    resource = ROLES if one["kind"] == "Role" else BINDINGS
-                    kubernetes.store.create(resource, one["metadata"]["namespace"], one)
-            yield found
-        finally:
-            pve.close()
+        for one in objects:
+            if one["kind"] in ("Role", "RoleBinding"):
+                kubernetes.add_namespace(one["metadata"]["namespace"])
+                resource = ROLES if one["kind"] == "Role" else BINDINGS
+                kubernetes.store.create(resource, one["metadata"]["namespace"], one)
+        yield kubernetes, objects
+
+
+@contextmanager
+def real(objects: Sequence[Json]) -> Iterator[tuple[RealCluster, Sequence[Json]]]:
+    """Put an overlay into namespaces of its own on the real API server."""
+    cluster = RealCluster()
+    moved = cluster.moved(objects)
+    try:
+        cluster.take(moved)
+        yield cluster, moved
+    finally:
+        cluster.tidy()
+
+
+@contextmanager
+def site(kind: str, objects: Sequence[Json], folder: Path, watch: Callable[[str], None]) -> Iterator[Site]:
+    """Make what the README says is there before, and bind the Roles; on a cluster of one of the ``KINDS``."""
+    opened: AbstractContextManager[tuple[Cluster, Sequence[Json]]]
+    opened = real(objects) if kind == "live" else simulated(objects)
+    with opened as (cluster, there), SimulatedPve(nodes=2) as pve:
+        whole = configuration(there)
+        (account,) = (one["metadata"] for one in there if one["kind"] == "ServiceAccount")
+        names = [one["name"] for one in whole["credentials"]]
+        found = Site(cluster, pve, folder, names, account["namespace"])
+        _prepare(found, whole, watch)
+        yield found
 
 
 def _prepare(found: Site, whole: Json, watch: Callable[[str], None]) -> None:
     (cluster,) = whole["clusters"].values()
     operator = cluster["operator"]
-    found.kubernetes.add_namespace(operator["namespace"])
+    found.cluster.add_namespace(operator["namespace"])
     secret = _operator(found.pve)
     watch(secret)
     data = {"token_id": f"{OPERATOR}!operator".encode(), "token_secret": secret.encode()}
-    found.kubernetes.add_secret(operator["namespace"], operator["name"], data)
+    found.cluster.add_secret(operator["namespace"], operator["name"], data)
     for credential in whole["credentials"]:
         _consumer(found, credential)
-    found.kubernetes.write_kubeconfig(found.folder, token=found.kubernetes.issue_token(ACCOUNT), namespace="rotate")
+    found.log_in()
     (backend,) = whole["backends"].values()
     assert backend.pop("auth") == "in-cluster"
     backend |= {"auth": "kubeconfig", "kubeconfig": str(found.kubeconfig)}
@@ -119,8 +154,8 @@ def _consumer(found: Site, credential: Json) -> None:
     found.pve.add_user(credential["user"], groups=[GROUP])
     found.pve.grant("/vms", "PVEVMUser", user=credential["user"])
     place: Any = credential["destination"]
-    found.kubernetes.add_namespace(place["namespace"])
-    found.kubernetes.add_secret(place["namespace"], place["name"], {})
+    found.cluster.add_namespace(place["namespace"])
+    found.cluster.add_secret(place["namespace"], place["name"], {})
     for workload in place.get("restart", ()):
         assert workload["kind"] == DEPLOYMENTS.kind
-        found.kubernetes.add_workload(workload["kind"], place["namespace"], workload["name"])
+        found.cluster.add_workload(workload["kind"], place["namespace"], workload["name"])
