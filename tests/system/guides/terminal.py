@@ -24,7 +24,8 @@ BASH = shutil.which("bash") or "/bin/bash"
 OURS = Path(sys.executable).parent
 SYSTEM = OURS.parent / "system"
 PATH = os.pathsep.join((str(OURS), os.environ["PATH"]))
-LIMIT = 60
+LIMIT = 300
+"""Seconds after which a block hangs, on however busy a machine."""
 REMEMBERED = "trap '{ export -p; declare -f; } > \"$HOME/.remembered\"' EXIT"
 """Bash writes down what the next block will find: variables for programs, and functions."""
 

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import Distribution, distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -22,6 +22,8 @@ from tests.system.guides.terminal import OURS, Terminal
 
 PROJECT = "proxmox-token-rotator"
 TO_BUILD = ("hatchling",)
+SERVICES = ("secretsmanager", "sts")
+LEVELS = 3
 CHECKOUT = ("backends", "requirements", "rotator", "LICENSE", "Makefile", "README.md", "pyproject.toml")
 
 
@@ -54,8 +56,14 @@ def pack(made: Distribution, folder: Path) -> None:
     with zipfile.ZipFile(folder / f"{name}-{made.version}-{tag}.whl", "w") as wheel:
         for file in made.files or ():
             here = Path(str(file.locate()))
-            if ".." not in file.parts and file.suffix != ".pyc" and here.is_file():
+            if is_worth_it(file) and here.is_file():
                 wheel.write(here, str(file))
+
+
+def is_worth_it(file: PurePath) -> bool:
+    """Leave out what is made anew, and what nobody calls here: most of botocore describes services of AWS."""
+    is_service = file.parts[:2] == ("botocore", "data") and len(file.parts) > LEVELS
+    return ".." not in file.parts and file.suffix != ".pyc" and not (is_service and file.parts[2] not in SERVICES)
 
 
 def offer(terminal: Terminal, *extras: str) -> None:
