@@ -122,12 +122,20 @@ class Invocation:
 def usual_config() -> Path:
     """Find the configuration where it usually is. Raises: ``ConfigError``."""
     places = [Path(place).expanduser() for place in PLACES]
-    if found := next((place for place in places if place.is_file()), None):
+    if found := next(filter(_is_file, places), None):
         return found
     raise ConfigError(
         f"no configuration: ${CONFIG_VARIABLE} is not set, and there is none of {', '.join(PLACES)}",
         hint="name it with --config PATH, or make one: rotate init",
     )
+
+
+def _is_file(place: Path) -> bool:
+    """Say whether a file is there; not where nobody lets us look, as in the home of whoever started us as another."""
+    try:
+        return place.is_file()
+    except OSError:
+        return False
 
 
 class Command(click.Command):

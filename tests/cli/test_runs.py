@@ -246,6 +246,15 @@ def test_a_lost_configuration_file_names_all_the_places(tmp_path: Path, monkeypa
     assert "do: name it with --config PATH, or make one: rotate init" in result.stderr
 
 
+def test_a_home_that_cannot_be_looked_into_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was started as another user may have that one's home; here a path that no system call takes."""
+    lab = Lab(tmp_path, None, lambda _: None)  # type: ignore[arg-type] # no clock is needed
+    monkeypatch.chdir(tmp_path)
+    result = lab.call("due", env={"ROTATE_CONFIG": "", "HOME": "/" + "x" * 300})
+    assert result.exit_code == 3
+    assert "no configuration" in result.stderr
+
+
 @pytest.mark.parametrize("place", ["rotate.yaml", ".config/rotate/rotate.yaml"])
 def test_the_configuration_is_found_in_its_usual_places(lab: Lab, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither option nor variable is needed for what lies where everybody puts it."""
