@@ -83,7 +83,7 @@ function lastCell({ it }, { reasons }) {
 
 function nextCell({ it }) {
   const [what, at] = nextOf(it);
-  if (at === null) return [h("span", { class: "line" }, it.state === "paused" ? "while paused: none" : "not known yet")];
+  if (at === null) return [h("span", { class: "line" }, it.state === "paused" ? "none: paused" : "not known yet")];
   return [h("span", { class: "line" }, what, until(at)), h("span", { class: "line small" }, day(at))];
 }
 

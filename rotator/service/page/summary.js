@@ -44,7 +44,7 @@ export function drawAbout(element, { leadership, configuration, started }) {
 }
 
 function leads({ kind, leads: isLeader, holder, identity, message }) {
-  if (kind === "none") return "This instance works, and asks no other";
+  if (kind === "none") return "This instance works by itself";
   if (isLeader) return `This instance leads (${identity || kind})`;
   return message ? `This instance stands by; who leads is not known: ${message}` : `This instance stands by; ${holder || "nobody yet"} leads`;
 }
