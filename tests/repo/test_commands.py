@@ -35,7 +35,7 @@ def told(document: str) -> Iterator[str]:
     text = read(document)
     blocks = "\n".join(re.findall(r"^ *```.*\n((?:.*\n)*?) *```", text, flags=re.MULTILINE))
     yield from re.findall(r"^\s*(?:\$ )?(?:\S+=\S+ )*rotate +([a-z-].*)$", blocks, flags=re.MULTILINE)
-    yield from re.findall(r"`rotate ([a-z-][^`]*)`", text)
+    yield from (" ".join(line.split()) for line in re.findall(r"`rotate\s+([a-z-][^`]*)`", text))
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
