@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import socket
 import subprocess
 import time
@@ -69,6 +71,17 @@ def test_what_is_installed_shows_it_and_serves(terminal: Terminal) -> None:
         assert serving.stopped() == 0
     (token,) = terminal.pve.tokens("ci@pve")
     assert token in terminal.path("/srv/ci/pve.json").read_text(encoding="utf-8")
+    from_cron(terminal)
+    assert terminal.bash("pipx install --force '.[vault]' && rotate --help")[0] == 0
+
+
+def from_cron(terminal: Terminal) -> None:
+    """Run the line for a crontab with what cron gives, and the operator's secret."""
+    (line,) = re.findall(r"`\*/5 \* \* \* \* ([^`]+)`", read(PAGE))
+    shutil.copy(terminal.config, terminal.home / "rotate.yaml")
+    given = {"HOME": str(terminal.home), "PATH": "/usr/bin:/bin", **terminal.environ}
+    ran = subprocess.run(["/bin/sh", "-c", line], env=given, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603 - the page's
+    assert (ran.returncode, "ci  up-to-date" in ran.stdout) == (0, True), ran.stderr
 
 
 def configure(terminal: Terminal) -> None:
