@@ -160,6 +160,19 @@ def test_a_chain_whose_beginning_is_elsewhere_says_what_it_follows() -> None:
     assert rest.first == link_of(json.loads(texts[1]))
 
 
+def test_a_first_line_that_says_it_follows_another_is_no_first_line() -> None:
+    """Somebody took away what came before, and numbered the rest anew."""
+    text = KEYLESS.sealed({"credential": "ci"}, Link(0, "sha256:of something"))[0]
+    assert found([text.encode()]) == [(1, RESEALED)]
+
+
+def test_a_key_that_stands_twice_in_a_line_shows() -> None:
+    """A reader might take the first, the hash is made of the last."""
+    texts = chain([{"outcome": "failed"}] * 3)
+    texts[1] = texts[1].replace(b'{"', b'{"outcome":"done","', 1)
+    assert found(texts) == [(2, CHANGED)]
+
+
 def test_a_line_without_a_place_in_the_chain_is_foreign() -> None:
     """Also JSON that is well formed, between lines of the chain."""
     texts = chain([{"credential": "ci"}] * 3)

@@ -124,6 +124,15 @@ def test_a_renamed_file_is_noticed_and_the_chain_goes_on(path: Path) -> None:
     assert (verdict(path).flaws, verdict(path).lines) == ((), 4)
 
 
+def test_whoever_has_the_old_file_open_needs_not_find_it_again(path: Path) -> None:
+    """It may have been renamed to anything, or deleted."""
+    ours, theirs = append(path, "one"), append(path, "two")
+    path.unlink()
+    append(path, "three", trail=ours)
+    append(path, "four", trail=theirs)
+    assert (verdict(path).first.seq, verdict(path).last.seq, verdict(path).flaws) == (2, 4, ())
+
+
 @pytest.mark.parametrize("name", ["audit.jsonl.1", "audit.jsonl-20260509", "audit.jsonl.1.gz"])
 def test_a_process_that_never_saw_the_old_file_goes_on_too(path: Path, name: str) -> None:
     """A single run opens nothing but the new file; the last hash is read from the one that was renamed last."""

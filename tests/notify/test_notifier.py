@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -91,9 +92,12 @@ def test_another_configuration_is_taken_up(tmp_path: Path) -> None:
     desk = Desk()
     notifier = Notifier(settings_of(tmp_path, OPS, PAGER), Time(), desk)
     notifier.tell([news(Occasion.LOCKED_OUT)])
+    (gone,) = (it for it in threading.enumerate() if it.name == "notify pager")
     other = replace(PAGER, occasions=frozenset({Occasion.FAILED}))
     notifier.renew(settings_of(tmp_path, OPS, other))
     notifier.tell([news(Occasion.FAILED)])
+    gone.join(PATIENCE)
+    assert not gone.is_alive()
     notifier.drain(PATIENCE)
     notifier.close(PATIENCE)
     assert desk.opened == ["ops", "pager", "pager"]

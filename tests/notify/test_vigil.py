@@ -246,6 +246,12 @@ def test_a_board_is_watched_by_what_changes_on_it() -> None:
     assert news[3:] == ["orphan ci", "failed ci"]
 
 
+def test_notices_of_long_ago_are_forgotten() -> None:
+    """What is remembered of what flaps for years does not grow."""
+    told = Told().noting(Occasion.FAILED, NOW).noting(Occasion.RECOVERED, NOW + 2 * HOUR)
+    assert told.times == (NOW + 2 * HOUR,)
+
+
 def test_what_was_told_can_be_handed_on() -> None:
     """A vigil that begins with what another one told says nothing twice."""
     told = {("one", "ci"): Told().noting(Occasion.FAILED, NOW).noting(Occasion.EXPIRING, NOW, "ci@pve!a")}

@@ -139,7 +139,9 @@ def test_the_environment_names_no_proxy(receiver: Receiver, tmp_path: Path, monk
     assert "authorization" not in receiver.headers[0]
 
 
-@pytest.mark.parametrize("secret", ["whsec_not base64!", "", "whsec_c2hvcnQ=", "whsec_" + "A" * 100])
+@pytest.mark.parametrize(
+    "secret", ["whsec_not base64!", "", "whsec_c2hvcnQ=", "whsec_" + "A" * 100, "whsec_!" + "A" * 32]
+)
 def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     """With how to make one; it is not repeated."""
     with pytest.raises(ConfigError, match="the webhook's secret") as caught:
