@@ -122,6 +122,7 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     from rotator.service.reload import Source  # noqa: PLC0415 - see above
     from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
     from rotator.service.service import House, Service  # noqa: PLC0415 - see above
+    from rotator.service.systemd import Systemd  # noqa: PLC0415 - see above
 
     bell, metrics, diary = Bell(), Metrics(clock.now), Diary(log.put)
     source = Source(asked.path, lambda: config.load(asked.path, find_backend=registry.find, environ=os.environ))
@@ -148,7 +149,17 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
     desk = Desk(source, service, pages, clock, house.caught)
     with telling(service, source, clock, metrics.lose), answering(desk):
-        until_stopped(service, bell, beat=pulse.beat)
+        until_stopped(service, bell, beat=together(pulse.beat, Systemd(os.environ).beat))
+
+
+def together(*doing: Callable[[], None]) -> Callable[[], None]:
+    """Make one thing to do of several."""
+
+    def done() -> None:
+        for do in doing:
+            do()
+
+    return done
 
 
 def require_extra() -> None:
