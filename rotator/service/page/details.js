@@ -50,7 +50,7 @@ function* sections(row, about) {
   yield tokens(it);
   yield h("h3", {}, "Last outcome");
   yield it.last ? last(it.last, about) : h("p", {}, it.reason ? `It was looked at${it.seen ? ` ${ago(seconds(it.seen))}` : ""}, and there was nothing to do.` : "Nothing ran yet.");
-  if (it.reason && it.reason !== it.last?.reason) yield explained(it.reason, about, "Last look");
+  if (it.reason && (it.reason !== it.last?.reason || it.last.outcome === "done")) yield explained(it.reason, about, "Last look");
   yield h("h3", {}, "Times and places");
   yield times(it);
 }
@@ -87,7 +87,7 @@ function last(it, about) {
     ["Message", it.message],
     ["Notes", (it.notes ?? []).join("; ")],
   ].filter(([, text]) => text);
-  const words = [...new Set([...(it.done ?? []), it.reason])];
+  const words = it.outcome === "done" && it.done ? it.done : [...new Set([...(it.done ?? []), it.reason])];
   return h("div", {}, list(parts), words.map((word) => explained(word, about)));
 }
 

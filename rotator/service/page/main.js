@@ -17,7 +17,7 @@ const AGAIN = [400, 1500, 3000];
 
 const at = (id) => document.getElementById(id);
 const wish = { find: "", group: "", order: "state", isReverse: false };
-const page = { document: null, rows: [], heard: 0, isLost: false, asked: new Set(), ticks: 0, said: "" };
+const page = { document: null, rows: [], heard: 0, isLost: false, asked: new Map(), ticks: 0, said: "" };
 
 const grid = new Grid(at("grid"), { act, sort });
 const details = new Details(at("details"), { rotate: (name) => rotating.open(find(name).it) });
@@ -32,7 +32,7 @@ const canRotate = () => Boolean(page.document.offers_rotation && page.document.l
 function changed(document) {
   page.document = document;
   page.rows = rowsOf(document);
-  for (const { it } of page.rows) if (it.working) page.asked.delete(it.name);
+  for (const [name, before] of page.asked) if (isBegun(find(name)?.it, before)) page.asked.delete(name);
   drawClusters(at("clusters"), document.clusters);
   drawAbout(at("about"), document);
   at("product").textContent = `proxmox-token-rotator ${document.product ?? ""}`;
@@ -40,6 +40,10 @@ function changed(document) {
   drawNotices(at("notices"), document, page.isLost && page.heard);
   drawRows();
 }
+
+// Whether what was asked for is under way, or done, or can never be.
+const isBegun = (it, before) => !it || Boolean(it.working) || ended(it) !== before;
+const ended = (it) => JSON.stringify(it.last ?? null);
 
 function drawRows() {
   const text = drawSummary(at("summary"), page.rows, page.document.leadership.leads);
@@ -122,7 +126,7 @@ function act(what, it, from) {
 }
 
 function asked(name) {
-  page.asked.add(name);
+  page.asked.set(name, ended(find(name).it));
   tell(`${name} will be rotated now`);
   drawChosen();
   AGAIN.forEach((wait) => setTimeout(() => source.ask(), wait));

@@ -30,7 +30,7 @@ export function verdict(rows, leads) {
 export function drawSummary(element, rows, leads) {
   const { group, text, tally } = verdict(rows, leads);
   element.className = `summary ${group}`;
-  element.replaceChildren(h("span", { class: "mark", "aria-hidden": "true" }, GROUPS[group].mark), h("span", {}, text, h("span", { class: "tally" }, tally)));
+  element.replaceChildren(h("span", { class: "mark", "aria-hidden": "true" }, GROUPS[group].mark), h("span", {}, text, tally.includes("·") ? h("span", { class: "tally" }, tally) : ""));
   document.title = `rotate: ${text}`;
   return text;
 }

@@ -12,7 +12,7 @@ export function timeline(it, isLarge = false) {
   const others = (it.tokens ?? []).filter((other) => other !== token);
   if (!token && !others.length) return null;
   const scale = scaleOf(it, token, others);
-  const lanes = [...planned(it, token, scale), ...drawn(others, token, scale)];
+  const lanes = [...overlaps(others, token, scale), ...planned(it, token, scale), ...drawn(others, scale)];
   const label = told(it);
   return s(
     "svg", { class: isLarge ? "time large" : "time", role: "img", "aria-label": label },
@@ -48,15 +48,16 @@ function planned(it, token, scale) {
   return [...coming, bar(scale, scale.issued, token.issued ? Math.max(due, now()) : now(), { class: token.issued ? "current" : "current foreign", y: "14%", height: "32%" })];
 }
 
-function drawn(others, token, scale) {
-  const begin = token ? scale.issued : null;
-  return others.flatMap((other) => {
-    const [issued, expire] = [seconds(other.issued), seconds(other.expire)];
-    const end = expire ?? now();
-    const lane = bar(scale, issued ?? -Infinity, end, { class: other.role, y: "56%", height: "30%" });
-    if (other.role !== "retiring" || begin === null || end <= begin) return [lane];
-    return [bar(scale, begin, end, { class: "overlap", y: "4%", height: "92%" }), lane];
-  });
+// From the moment that the current one was there until PVE ends the old one.
+function overlaps(others, token, scale) {
+  const ends = others.filter((other) => other.role === "retiring").map((other) => seconds(other.expire) ?? now());
+  const shown = token ? ends.filter((end) => end > scale.issued) : [];
+  return shown.map((end) => bar(scale, scale.issued, end, { class: "overlap", y: 0, height: "100%", rx: 0 }));
+}
+
+function drawn(others, scale) {
+  return others.map(({ role, issued, expire }) =>
+    bar(scale, seconds(issued) ?? -Infinity, seconds(expire) ?? now(), { class: role, y: "56%", height: "30%" }));
 }
 
 // The same in a sentence, for those who do not see it.

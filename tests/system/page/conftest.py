@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from rotator.clock import SystemClock
 from rotator.service.gauges import Metrics
@@ -35,7 +35,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 10_000
+PATIENCE = 15_000
 """Milliseconds that a test waits for something to appear."""
 
 
@@ -93,6 +93,7 @@ class Stage:
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Return what drives browsers."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as made:
         yield made
 

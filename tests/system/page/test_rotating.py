@@ -65,6 +65,7 @@ def test_a_rotation_is_asked_for_explained_confirmed_and_done(
     stage.service.begin_due()
     assert written(stage) == 2
     stage.look(page)
+    expect(act).to_have_text("Rotate now")
     page.get_by_role("button", name="ci", exact=True).click()
     expect(dialog).to_contain_text(re.compile("asked for, by session [0-9a-f]{8}"))
     expect(dialog).to_contain_text("rotate explain forced")
