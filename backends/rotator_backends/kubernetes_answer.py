@@ -1,7 +1,7 @@
 """What the Kubernetes API's answers mean: a status and a ``Status`` object become one of our errors. Pure.
 
 Sources: the API conventions (``Status``, reasons), and the wording of ``k8s.io/apimachinery``, ``k8s.io/apiserver`` and
-the admission plug-ins; read, and for what is said of Secrets and Deployments compared with an API server (1.34).
+the admission plug-ins (webhooks, policies, quotas, namespaces that end); compared with what an API server of 1.34 says.
 """
 
 from __future__ import annotations
