@@ -71,7 +71,17 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, folder: str) -> None:
 def test_both_services_are_confined_alike() -> None:
     """What protects the one protects the other."""
     serve, due = ((UNITS / name).read_text(encoding="utf-8") for name in SERVICES)
-    own = {"Description", "Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "SuccessExitStatus", "WantedBy"}
+    own = {
+        "Description",
+        "Type",
+        "ExecStart",
+        "ExecReload",
+        "Restart",
+        "RestartSec",
+        "WatchdogSec",
+        "SuccessExitStatus",
+        "WantedBy",
+    }
 
     def shared(text: str) -> set[str]:
         lines = re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE)
