@@ -80,6 +80,7 @@ TOLD: dict[str, tuple[str, ...]] = {
     ),
     "rotate_step_failures_total": ('{0}{{cluster="one",step="observe"}} == 1',),
     "rotate_orphans_total": ('{0}{{cluster="one"}} == 1',),
+    "rotate_notifications_lost_total": ("{0} == 0",),
     "rotate_step_duration_seconds": (
         '{0}_count{{step="publish"}} == 1',
         '0 < histogram_quantile(0.5, {0}_bucket{{step="publish"}}) < 10',
