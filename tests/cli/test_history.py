@@ -106,7 +106,7 @@ def test_history_can_be_asked_for_a_part(lab: Lab, trail: Path) -> None:
 
 def test_a_failure_is_found(lab: Lab, trail: Path) -> None:
     """With its reason and what was said of it."""
-    lab.plant("ci", "no token id", "nobody knows it")
+    lab.plant("ci", "unusable-id-of-a-test", "unusable-secret-of-a-test")
     lab.call("due")
     failed = lab.json("history", "--failed")["results"]
     assert [(it["step"], it["reason"]) for it in failed] == [("decide", "record-unreadable")]

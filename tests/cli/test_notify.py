@@ -43,7 +43,7 @@ def script(lab: Lab, name: str, body: str) -> list[str]:
 
 def spoil(lab: Lab, name: str = "ci") -> None:
     """Put something into a record that is no token."""
-    lab.plant(name, "no token id", "nobody knows it")
+    lab.plant(name, "unusable-id-of-a-test", "unusable-secret-of-a-test")
 
 
 def told(receiver: Receiver) -> list[str]:
