@@ -61,8 +61,10 @@ class Log:
         return [str(line.get("credential")) for line in list(self.lines) if line["event"] == event]
 
     def close(self) -> None:
-        """Read to the end."""
+        """Read to the end of what was written, once the process is dead. Repeat: nothing happens."""
         self._thread.join(SAFETY)
+        if self._process.stderr:
+            self._process.stderr.close()
 
 
 @dataclass
@@ -181,9 +183,10 @@ def pair(folder: Path, seed: int, lease: int, many: int, watch: Callable[[str], 
         try:
             yield made
         finally:
-            for process in made.processes:
+            for process, log in zip(made.processes, made.logs, strict=True):
                 process.kill()
                 process.wait(SAFETY)
+                log.close()
             lab.pve.close()
 
 
