@@ -24,6 +24,8 @@ LONGEST = 4096
 MOST = 8192
 """So many values are known at least, the newest ones; at most twice as many."""
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+DOCUMENTS = ('{"', "[{", '["', "[]")
+"""How JSON begins. PVE's answers are kept as ``Secret``; if they were learnt, they would soon crowd out all others."""
 _PLAIN = re.compile(
     rf"{UUID.pattern}|[^\s:/!@]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+|\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     re.IGNORECASE,
@@ -45,7 +47,7 @@ class Known:
     def learn(self, value: str) -> None:
         """Take note of a value, and of how it looks in JSON, in a ``repr`` and in a URL. Repeat: it is known longer."""
         bare = value.strip() if len(value) <= LONGEST else ""
-        if len(bare) < SHORTEST or _PLAIN.fullmatch(bare):
+        if len(bare) < SHORTEST or bare.startswith(DOCUMENTS) or _PLAIN.fullmatch(bare):
             return
         young, _ = self._generations
         if len(young) >= self._most:
