@@ -23,7 +23,7 @@ def routes(gate: Gate, sessions: Sessions) -> Mapping[str, Route]:
 
     def logout(asked: Asked) -> Answer:
         if asked.session is None:
-            return plain(HTTPStatus.NO_CONTENT)
+            return Answer(HTTPStatus.NO_CONTENT)
         return Answer(HTTPStatus.NO_CONTENT, headers=(("Set-Cookie", sessions.close(asked.session)),))
 
     def session(asked: Asked) -> Answer:

@@ -21,6 +21,8 @@ Environ = dict[str, Any]
 """A request, as WSGI hands it over."""
 JSON = "application/json"
 LARGEST_BODY = 4096
+BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+"""Nothing follows, and no length is told."""
 HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -93,7 +95,8 @@ class Site:
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         answer = self.answered(environ)
-        own = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body)), **dict(answer.headers)}
+        about = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body))}
+        own = {**({} if answer.status in BODILESS else about), **dict(answer.headers)}
         start(f"{answer.status.value} {answer.status.phrase}", list({**dict(HEADERS), **own}.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import re
 from dataclasses import fields, replace
@@ -101,6 +102,7 @@ def test_nothing_is_sent_again_that_has_not_changed(house: House) -> None:
     clock.sleep(60)
     again = ask(url, STATUS, If_None_Match=etag)
     assert (again.status, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert "content-length" not in again.headers
     assert ask(url, STATUS, If_None_Match=f'"x", {etag}').status == 304
     assert ask(url, STATUS, If_None_Match='"x"').status == 200
     house.street.go_on(house.service, HOUR)
@@ -108,6 +110,20 @@ def test_nothing_is_sent_again_that_has_not_changed(house: House) -> None:
     assert changed.status == 200
     assert changed.headers["etag"] != etag
     assert changed.headers["vary"] == "Accept-Encoding"
+
+
+def test_a_page_asks_again_and_again_on_one_connection(house: House) -> None:
+    """Also after an answer without a body."""
+    made = http.client.HTTPConnection(house.open().partition("://")[2], timeout=20)
+    house.closing.callback(made.close)
+    statuses, etag = [], ""
+    for _ in range(3):
+        made.request("GET", STATUS, headers={"If-None-Match": etag})
+        answer = made.getresponse()
+        answer.read()
+        statuses.append((answer.status, made.sock is not None))
+        etag = answer.getheader("ETag") or ""
+    assert statuses == [(200, True), (304, True), (304, True)]
 
 
 def test_in_the_middle_of_a_large_round_it_is_not_written_at_every_question(house: House) -> None:
