@@ -22,7 +22,7 @@ from rotator.service.health import unready
 from rotator.service.lobby import Limits
 from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
 from rotator.service.web import Asked, Route
-from rotator.settings import ListenSettings, ServiceSettings
+from rotator.settings import ListenSettings, ProbeSettings, ServiceSettings
 from tests.cli.lab import Lab
 from tests.service.house import House, ask
 from tests.service.process import serving
@@ -335,3 +335,15 @@ def test_an_address_that_is_taken_ends_the_service_only_if_it_was_asked_for(
 def test_it_answers_nowhere_if_it_is_told_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """And says nothing of it."""
     assert said(house, None, capsys) == ""
+
+
+def test_probes_are_answered_also_where_there_is_no_page(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address for them is always asked for, so it is an error if it is taken."""
+    house.street.service_settings = ServiceSettings(listen=None, probes=ProbeSettings("127.0.0.1", 0))
+    with answering(house.desk):
+        url = capsys.readouterr().err.rpartition("probes and metrics are at ")[2].strip()
+        assert (ask(url, "/metrics", Host="rotate.tools.svc").status, ask(url, "/").status) == (200, 404)
+        taken = ProbeSettings("127.0.0.1", int(url.rpartition(":")[2]))
+        house.street.service_settings = ServiceSettings(listen=None, probes=taken)
+        with pytest.raises(ConfigError, match="cannot listen at"), answering(house.desk):
+            pass
