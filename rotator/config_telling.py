@@ -61,7 +61,8 @@ class Telling:
         channels = [self._channel(name, part, (*notify.loc, "channels", name)) for name, part in named(notify)]
         only: dict[str, tuple[str, ...]] = {}
         hooks: dict[str, HookSettings] = {}
-        for origin in (defaults, *credentials):
+        origins: list[Rules] = [defaults, *credentials]
+        for origin in origins:
             if "channels" not in notify.faulty:
                 self._check_names(origin, notify.part.channels)
         for it in credentials:

@@ -82,8 +82,8 @@ class Notice:
 def notice(about: About, at: datetime) -> Notice:
     """Make a notice with an id of its own; what is known to be secret is hidden in what others may have written."""
     names = (about.token, about.credential, about.cluster)
-    said = {key: UUID.sub(HIDDEN, known.hide(getattr(about, key), spared=names)) for key in ("message", "hint")}
-    data = replace(about, **said)
+    message, hint = (UUID.sub(HIDDEN, known.hide(text, spared=names)) for text in (about.message, about.hint))
+    data = replace(about, message=message, hint=hint)
     return Notice(id=f"msg_{secrets.token_hex(12)}", type=f"rotate.{about.occasion}", timestamp=at, data=data)
 
 
