@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rotator.cli.demo_claims import Claim
-from rotator.cli.progress import Sturdy
 from rotator.clock import Clock
+from rotator.printing import Sturdy
 
 WIDEST = 100
 """Columns; longer lines are hard to read."""

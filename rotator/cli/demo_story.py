@@ -14,11 +14,12 @@ from typing import Protocol
 from rotator import fleet
 from rotator.cli.demo_claims import Count, Facts
 from rotator.cli.demo_page import Page
-from rotator.cli.progress import brief, progress
+from rotator.cli.progress import progress
 from rotator.clock import Clock
 from rotator.config import Settings, load
 from rotator.durations import spell_duration
 from rotator.model import TOKEN_ID_KEY, TOKEN_SECRET_KEY, Request, Secret, Token, TokenId
+from rotator.printing import brief
 from rotator.registry import find
 from rotator.rotate import Result
 from rotator.wiring import open_fleet
