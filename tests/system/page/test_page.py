@@ -247,6 +247,13 @@ def test_on_a_phone_nothing_is_cut_off(stage: Stage) -> None:
     card = page.locator(".body .row").first
     for text in ("legacy", "Needs a person", "not-adopted", "retry in 4"):
         expect(card).to_contain_text(text)
+    short = ".body .in-next .line:first-child, .body .badge, .body .in-age .line"
+    assert (
+        page.locator(short).evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+        )
+        == []
+    )
     page.locator("html").evaluate("e => { e.style.fontSize = '150%'; }")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
