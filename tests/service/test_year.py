@@ -29,7 +29,7 @@ def test_a_year_of_a_hundred_credentials_goes_by_on_time(year: Year) -> None:
 def test_what_would_be_broken_is_told(year: Year) -> None:
     """A check that finds nothing in anything proves nothing."""
     late, early = (replace(year.rotations[0], late=it, is_disturbed=False) for it in (2 * PROMPT, -2 * PROMPT))
-    worst = replace(year.rotations[0], late=2 * NIGHT, is_disturbed=True)
+    worst = replace(year.rotations[0], late=3 * NIGHT, is_disturbed=True)
     drifting = tuple(
         Rotation("ci", it.due, timedelta(seconds=number / 50), is_disturbed=False)
         for number, it in enumerate(sorted(year.rotations, key=lambda it: it.due))

@@ -38,6 +38,8 @@ DAY = timedelta(days=1)
 LOOK = 14 * DAY
 LONGEST_WAIT = timedelta(hours=6)
 """After a failure nobody waits longer for the next try."""
+WORST = NIGHT + 2 * LONGEST_WAIT
+"""Its cluster was down for a night, and the first try after that failed again."""
 STILL = timedelta(seconds=1)
 """By less than that the rotations of the last months are later than those of the first."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,7 +117,7 @@ class Year:
                 yield f"{it.credential} was rotated {-it.late} before it was due at {it.due}"
             if it.late > PROMPT and not it.is_disturbed:
                 yield f"{it.credential} was due at {it.due} and rotated {it.late} later, though nothing had failed"
-            if it.late > NIGHT + LONGEST_WAIT:
+            if it.late > WORST:
                 yield f"{it.credential} was due at {it.due} and rotated {it.late} later"
         if abs(self.drift) > STILL:
             yield f"rotations drift: by {self.drift}"
@@ -197,10 +199,10 @@ def command(credentials: int, days: int, every: int) -> int:
         year = live(Path(place), credentials, days, every * DAY)
     disturbed = sum(it.is_disturbed for it in year.rotations)
     calm = max(it.late for it in year.rotations if not it.is_disturbed)
-    seconds = time.process_time() - began
+    seconds, drift = time.process_time() - began, year.drift.total_seconds()
     sys.stdout.write(
         f"{days} days of {credentials} credentials in {seconds:.1f} s: {len(year.rotations)} rotations were due, "
-        f"{year.failed} steps failed; undisturbed at most {calm} late, drift {year.drift}; {disturbed} disturbed, "
+        f"{year.failed} steps failed; undisturbed at most {calm} late, drift {drift:+.2f} s; {disturbed} disturbed, "
         f"at most {max(year.late)} late; {year.rounds} wakes; {dict(year.standing)}\n"
     )
     broken = list(year.broken_promises())
