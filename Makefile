@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-system test-live consumers explore soak year fuzz mutants check fix release-check lock clean
+.PHONY: help demo test cover test-system test-live consumers explore soak year bench fuzz mutants check fix release-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-20s%s\n' "$$t" "$$d"; done
@@ -48,6 +48,10 @@ year: $(VENV)/.installed ## a year of 500 credentials by a turned clock, then th
 	@echo "year: 500 credentials, with failures; then the memory of 100,000 runs"
 	@$(BIN)/python -m tests.service.year 500 365 120
 	@$(BIN)/python -m tests.service.memory
+
+bench: $(VENV)/.installed $(VENV)/consumers/.installed ## what it costs, beside what rivals cost, on a PVE as slow as a real one (minutes)
+	@echo "bench: rotations, cold starts, plans and rivals; all numbers to build/bench.json"
+	@PATH="$(abspath $(VENV))/consumers/bin:$$PATH" $(BIN)/python -m tests.bench --json build/bench.json
 
 fuzz: $(VENV)/.installed ## draw thousands of strange worlds and inputs, others each time (minutes; EXAMPLES=5000)
 	@echo "fuzz: the properties and the parsers, with examples that were not tried before"

@@ -40,7 +40,8 @@ def machine() -> dict[str, str]:
 
 def shown(row: Row) -> dict[str, object]:
     """Make a row readable for machines."""
-    told = dataclasses.asdict(row)
+    taken = {name: getattr(row.taken, name) for name in ("wall", "cpu", "served", "calls", "stored", "own", "memory")}
+    told = {"name": row.name, "rotations": row.rotations, "limit": row.limit, **taken}
     return {**told, "targets": [{**dataclasses.asdict(it), "is_met": it.is_met} for it in row.targets]}
 
 

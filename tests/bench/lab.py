@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -103,7 +104,8 @@ class Lab:
         """Write a configuration of so many credentials, spread over the clusters, each with a user of its own."""
         wide = clusters or len(self.clusters)
         path = self.folder / f"rotate-{store}-{credentials}-{wide}-{every}.yaml"
-        lines = ["version: 1", "owner: bench", *self._backends(), "clusters:"]
+        lines = ["version: 1", "owner: bench", f"service: {{listen: '127.0.0.1:{free_port()}'}}"]
+        lines += [*self._backends(), "clusters:"]
         lines += [line for number in range(wide) for line in self._cluster(number)]
         lines += ["credentials:", *(credential(number, wide, store, every) for number in range(credentials))]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -147,6 +149,14 @@ def laboratory(
     told = str(clusters), str(users), str(refusal_delay), "planted" if planted else "bare"
     with serving("tests.bench.farm", *told) as farm, serving("tests.bench.store") as store:
         yield Lab(folder, farm, store)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def secret(path: Path, text: str) -> None:

@@ -6,64 +6,91 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
-from rotator import fleet, registry
+from rotator import events, fleet, registry
 from rotator.config import load
-from rotator.events import Event
 from rotator.model import Request
 from rotator.wiring import open_fleet
 from tests.bench.lab import Lab, Taken
 
-COMMAND = "import sys; from rotator.cli.main import main; sys.exit(main())"
+COMMAND = """
+import atexit, os, sys
+def tell():
+    with open("/proc/self/status") as status, open(os.environ["BENCH_PEAK"], "w") as out:
+        out.write(next(line for line in status if line.startswith("VmHWM")).split()[1])
+atexit.register(tell)
+from rotator.cli.main import main
+sys.exit(main())
+"""
+"""The entry point, which tells its own peak at the end: what the kernel counts for a child begins with its parent's."""
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command said, and the most memory that it held, in MB."""
-
-    output: str
-    memory: float
+PAUSE = Event()
+"""Never set: a clock on the wall is what is measured here."""
 
 
 class FailedRunError(Exception):
     """A command that is measured did not do what it should."""
 
 
-def run(arguments: Sequence[str], *, environment: dict[str, str] | None = None) -> Ran:
+def run(arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
     """Run a command to its end, with an empty home directory. Raises: ``FailedRunError``."""
-    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryDirectory() as home:
         used = {**os.environ, "HOME": home, **(environment or {})}
-        process = subprocess.Popen(arguments, stdout=said, stderr=said, env=used)  # noqa: S603 - ours
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        output = said.read().decode("utf-8", "replace")
-    if process.returncode:
-        raise FailedRunError(f"{' '.join(arguments[:6])} ended with {process.returncode}: {output[-2000:]}")
-    return Ran(output, usage.ru_maxrss / 1024)
+        done = subprocess.run(  # noqa: S603 - ours
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=used, check=False, text=True
+        )
+    if done.returncode:
+        raise FailedRunError(f"{' '.join(arguments[:6])} ended with {done.returncode}: {done.stdout[-2000:]}")
 
 
 def command(lab: Lab, *arguments: str) -> Taken:
     """Measure ``rotate`` with these arguments, start and end included."""
     taken: list[Taken] = []
+    peak = lab.folder / "peak"
     with lab.measured(taken, is_child=True):
-        ran = run([sys.executable, "-c", COMMAND, *arguments])
-    return replace(taken[0], memory=ran.memory)
+        run([sys.executable, "-c", COMMAND, *arguments], environment={"BENCH_PEAK": str(peak)})
+    return replace(taken[0], memory=int(peak.read_text(encoding="ascii")) / 1024)
+
+
+def service(lab: Lab, config: Path, clusters: int) -> Taken:
+    """Let ``rotate serve`` look at every cluster once, and measure what it holds then."""
+    taken: list[Taken] = []
+    arguments = [sys.executable, "-c", COMMAND, "serve", "--config", str(config)]
+    environment = {**os.environ, "BENCH_PEAK": str(lab.folder / "peak")}
+    with (
+        lab.measured(taken),
+        subprocess.Popen(  # noqa: S603 - ours
+            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        ) as process,
+    ):
+        looked = 0
+        while looked < clusters and process.poll() is None:
+            PAUSE.wait(1)
+            calls, *_ = lab.settle()
+            looked += calls["GET /access/users 200"]
+        if process.poll() is not None:
+            raise FailedRunError(f"rotate serve ended with {process.returncode}")
+        PAUSE.wait(2)  # it writes down what it has seen
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+        held = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        process.terminate()
+    return replace(taken[0], memory=held / 1024)
 
 
 def warm(lab: Lab, config: Path, times: int) -> list[Taken]:
     """Measure single rotations in a process that has done one before, as the service does them."""
     settings = load(config, find_backend=registry.find, environ=os.environ)
-    heard: list[Event] = []
+    heard: list[events.Event] = []
     taken: list[Taken] = []
     with open_fleet(settings, heard.append) as opened:
         fleet.rotate(opened, settings.credentials, Request(forced=True))
         for _ in range(times):
-            time.sleep(0.1)  # the servers tidy up
+            PAUSE.wait(0.1)  # the servers tidy up
             with lab.measured(taken):
                 results = fleet.rotate(opened, settings.credentials, Request(forced=True))
             if any(it.exit_code for it in results):
