@@ -26,6 +26,7 @@ WORLDS: Mapping[str, str] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "deploy/aws/README.md": "tests/system/aws/test_page.py",
+    "deploy/container/README.md": "tests/system/container/test_page.py",
     "deploy/kubernetes/README.md": "tests/system/kubernetes/test_readme.py",
     "deploy/observability/README.md": "tests/system/observability/test_page.py",
     "deploy/proxmox/README.md": "tests/system/proxmox/test_set_up.py",

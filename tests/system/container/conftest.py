@@ -1,0 +1,18 @@
+"""One daemon and one image for all tests of this folder, which one worker therefore runs: ``xdist_group``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.container.daemon import Docker, daemon
+from tests.system.container.image import build
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    """Return a daemon that holds the image."""
+    with daemon() as made:
+        build(made)
+        yield made
