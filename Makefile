@@ -4,6 +4,9 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# A tenth of pip's time. Who has an index that only pip knows of gets what pip installs.
+INSTALL = install() { $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes "$$@" || \
+	$(PIP) install --require-hashes "$$@"; }; install
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -87,6 +90,7 @@ lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (new
 	@$(LOCK) --output-file requirements/dev.txt --group dev --constraint requirements/runtime.txt pyproject.toml
 	@$(LOCK) --output-file requirements/image.txt --all-extras --constraint requirements/dev.txt pyproject.toml
 	@$(LOCK) --output-file requirements/build.txt --group build --constraint requirements/dev.txt
+	@$(LOCK) --output-file requirements/uv.txt --group installer --constraint requirements/dev.txt
 	@$(LOCK) --output-file requirements/consumers.txt --group consumers
 	@$(LOCK) --output-file requirements/mutants.txt --group mutants --constraint requirements/dev.txt
 	@$(LOCK) --output-file requirements/system.txt --group system --constraint requirements/dev.txt
@@ -100,7 +104,7 @@ clean: ## remove everything that these targets made
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3 python
 SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
-$(VENV)/.locked: requirements/dev.txt
+$(VENV)/.locked: requirements/dev.txt requirements/uv.txt
 	@python=; for p in $(PYTHONS); do if $$p -c '$(SUITABLE)' >/dev/null 2>&1; then python=$$p; break; fi; done; \
 	if [ -z "$$python" ]; then \
 		echo "no Python 3.11, 3.12 or 3.13 with venv found (tried: $(strip $(PYTHONS)))" >&2; \
@@ -109,7 +113,8 @@ $(VENV)/.locked: requirements/dev.txt
 	fi; \
 	echo "install: $(VENV), with $$($$python --version)"; \
 	$$python -m venv --clear $(VENV)
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --require-hashes --requirement requirements/uv.txt
+	@$(INSTALL) --requirement requirements/dev.txt
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
@@ -126,11 +131,11 @@ $(VENV)/consumers/.installed: requirements/consumers.txt | $(VENV)/.installed
 $(VENV)/mutants/.installed: requirements/mutants.txt | $(VENV)/.installed
 	@echo "install: $(VENV)/mutants"
 	@rm -rf $(VENV)/mutants
-	@$(PIP) install --require-hashes --target $(VENV)/mutants --requirement $<
+	@$(INSTALL) --target $(VENV)/mutants --requirement $<
 	@touch $@
 
 $(VENV)/system/.installed: requirements/system.txt | $(VENV)/.installed
 	@echo "install: $(VENV)/system"
 	@rm -rf $(VENV)/system
-	@$(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes --target $(VENV)/system --requirement $<
+	@$(INSTALL) --target $(VENV)/system --requirement $<
 	@touch $@

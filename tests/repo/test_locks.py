@@ -19,8 +19,10 @@ BUILD = [Requirement(line) for line in pyproject()["dependency-groups"]["build"]
 CONSUMERS = [Requirement(line) for line in pyproject()["dependency-groups"]["consumers"]]
 MUTANTS = [Requirement(line) for line in pyproject()["dependency-groups"]["mutants"]]
 SYSTEM = [Requirement(line) for line in pyproject()["dependency-groups"]["system"]]
+INSTALLER = [Requirement(line) for line in pyproject()["dependency-groups"]["installer"]]
 LOCKS = {
     "runtime": RUNTIME,
+    "uv": INSTALLER,
     "dev": RUNTIME + DEVELOPMENT,
     "image": RUNTIME + EXTRAS,
     "build": BUILD,
