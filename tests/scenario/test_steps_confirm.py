@@ -151,7 +151,7 @@ def test_a_predecessor_of_which_nobody_says_whether_it_works_is_not_put_back(w: 
     """No answer is told as no answer: whoever reads that PVE refuses the predecessor looks in the wrong place."""
     ci = w.due()
     w.spoil(Altered(nth(Operation.READ, 2), otherwise))
-    w.disturb("GET", "/version", HangUpBefore(), times=9, after=2)
+    w.disturb("GET", "/version", HangUpBefore(), times=9, after=1)
     result = w.run(ci)
     assert (result.exit_code, result.reason, w.published()) == (ExitCode.LOCKED_OUT, "due", "ci-2")
     assert result.message.endswith("; nobody says if PVE takes ci@pve!ci-1-10000, so that was not put back")
