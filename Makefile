@@ -8,9 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL = install() { $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes "$$@" || \
 	$(PIP) install --require-hashes "$$@"; }; install
 
+SYSTEM := PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH"
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test cover test-system test-live consumers explore soak year bench fuzz mutants check fix release-check lock clean
+.PHONY: help demo test cover test-system test-container test-live consumers explore soak year bench fuzz mutants check fix release-check lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '%-20s%s\n' "$$t" "$$d"; done
@@ -29,7 +31,11 @@ cover: $(VENV)/.installed ## all tests, with branch coverage (twice the time)
 
 test-system: $(VENV)/.installed $(VENV)/system/.installed ## the tests with real programs, which requirements/debian.txt names
 	@echo "test-system: the page in Chromium, the metrics in Prometheus, what is deployed"
-	@PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/system
+	@$(SYSTEM) $(BIN)/python -m pytest -q -n 2 --ignore tests/system/container tests/system
+
+test-container: $(VENV)/.installed $(VENV)/system/.installed ## the image, built by a docker daemon of its own, and the CronJob's command in it
+	@echo "test-container: the image, and what runs in it"
+	@$(SYSTEM) $(BIN)/python -m pytest -q tests/system/container
 
 test-live: $(VENV)/.installed ## the tests of the stores against real servers that the environment names
 	@echo "test-live: the tests of the stores against real servers"

@@ -1,4 +1,4 @@
-"""One daemon and one image for all tests of this folder, which one worker therefore runs: ``xdist_group``."""
+"""One daemon and one image for all tests of this folder, which one process therefore runs: ``make test-container``."""
 
 from __future__ import annotations
 

@@ -20,8 +20,6 @@ import yaml
 from tests.system.container.daemon import CLIENT, Docker
 from tests.system.container.image import NAME, ROOT
 
-pytestmark = pytest.mark.xdist_group("container")
-
 FILE = ROOT / "deploy" / "container" / "compose.yaml"
 STORY: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = STORY["services"]

@@ -19,8 +19,6 @@ from tests.system.container.pod import Pod
 from tests.system.kubernetes.manifests import ROOT, overlay, pods
 from tests.vault.lab import Simulated, simulated
 
-pytestmark = pytest.mark.xdist_group("container")
-
 OPERATOR, CI = "rotator@pve", "ci@pve"
 POLICY = """
 path "secret/data/pve/ci" { capabilities = ["create", "update", "read"] }

@@ -11,8 +11,6 @@ import pytest
 from tests.system.container.daemon import Docker
 from tests.system.container.image import BASE, NAME, inspected
 
-pytestmark = pytest.mark.xdist_group("container")
-
 LARGEST = 150 * 1024 * 1024
 """Bytes that the image may add to its base."""
 CONFIGURATION = """\

@@ -9,14 +9,11 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import pytest
 from packaging.markers import Marker
 
 from tests.docs.stages import shells
 from tests.system.container.daemon import CLIENT, Docker
 from tests.system.container.image import NAME, ROOT, options
-
-pytestmark = pytest.mark.xdist_group("container")
 
 PAGE = "deploy/container/README.md"
 LISTING = """
