@@ -76,13 +76,18 @@ class Roster:
             return min((wake for wake in wakes if wake is not None), default=None)
 
     def settle(self, before: Entry, after: Entry) -> None:
-        """Put an entry anew after a run; a wish that came meanwhile is kept, and so is another configuration."""
+        """Put an entry anew after a run.
+
+        What came meanwhile is kept: a wish, another configuration, and that everybody was woken.
+        """
         with self._lock:
             name = before.credential.name
             now = self._entries.get(name)
             if now is None or now.credential != before.credential:
                 return
             wish = None if now.wish is before.wish else now.wish
+            if now.change != before.change:
+                after = replace(after, change=now.change, why=now.why, held_until=None)
             self._entries[name] = replace(after, wish=wish)
 
     def ask(self, name: str, wish: Wish) -> bool:

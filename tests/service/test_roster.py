@@ -1,0 +1,55 @@
+"""What comes to a credential while it is being looked at is not lost at the end of that look."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rotator.model import Credential, Destination
+from rotator.service.roster import Entry, Roster
+from rotator.service.standing import Trigger
+from rotator.service.timetable import Look
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CI = Credential(
+    name="ci",
+    cluster="home",
+    owner="tests",
+    userid="ci@pve",
+    base="ci",
+    every=24 * HOUR,
+    overlap=HOUR,
+    destinations=(Destination("file", "a", "file:a"),),
+)
+
+
+def roster() -> tuple[Roster, Entry]:
+    """Make a roster whose one credential is being looked at."""
+    made = Roster([CI], Look(NOW + 5 * HOUR), NOW, Trigger.START)
+    (entry,) = made.due(NOW)
+    return made, entry
+
+
+def test_after_a_look_it_is_woken_at_its_next_change() -> None:
+    """Nothing came in between."""
+    made, entry = roster()
+    made.settle(entry, Entry(CI, NOW + HOUR))
+    assert made.next(NOW) == NOW + HOUR
+
+
+def test_who_was_woken_during_a_look_is_looked_at_again() -> None:
+    """SIGHUP looks at everything, also at what a look had seen already when it came."""
+    made, entry = roster()
+    made.wake_all(NOW + timedelta(seconds=1), Trigger.RELOAD)
+    made.settle(entry, Entry(CI, NOW + HOUR))
+    (again,) = made.due(NOW + timedelta(seconds=1))
+    assert again.why is Trigger.RELOAD
+
+
+def test_who_was_woken_during_a_look_that_failed_is_not_held() -> None:
+    """It also tries everything again that failed."""
+    made, entry = roster()
+    made.wake_all(NOW + timedelta(seconds=1), Trigger.RELOAD)
+    made.settle(entry, Entry(CI, NOW + HOUR, held_until=NOW + HOUR, failures=1))
+    (again,) = made.due(NOW + timedelta(seconds=1))
+    assert (again.failures, again.held_until) == (1, None)
