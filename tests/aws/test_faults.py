@@ -84,7 +84,7 @@ def planned(operation: str, fault: Fault) -> Callable[[Call], Fault | None]:
 
 def provoke(lab: Lab, operation: str) -> tuple[AwsBackend, AwsLocation, Callable[[], object]]:
     """Prepare a call that leads to an operation."""
-    backend = lab.backend(read_timeout="400ms")
+    backend = lab.backend(read_timeout="1s")
     place = lab.place(backend)
     if operation == "GetSecretValue":
         return backend, place, lambda: backend.read(place)
