@@ -64,6 +64,7 @@ def issue(act: Act, step: steps.Issue) -> None:
                 )
         except (OutcomeUnknownError, ConflictError) as error:
             if isinstance(error, OutcomeUnknownError) and (silence := sweep(act, token)):
+                silence.step = error.step
                 raise silence from error
             if step.serial is None or attempt == 2:  # noqa: PLR2004 - the last of the two
                 raise
