@@ -81,7 +81,7 @@ def is_settled_by_list(plan: Plan, seen: Observation, request: Request) -> bool:
     """
     if request.compromised or plan.finding.reason not in SETTLED_BY_LIST:
         return False
-    view = View(seen, request)
+    view = View(seen)
     listed = {token.id for token in seen.tokens}
     held = [it.token for it in seen.destinations if isinstance(it, Held) and it.token]
     is_finished = view.record is None or view.is_finished

@@ -110,7 +110,7 @@ class Run:
     def look(self) -> tuple[Observation, Plan]:
         """Observe the world and decide. The first time the cluster's list may be enough, which saves a call."""
         listed, self.listed = self.listed, None
-        known = listed or self.user or UserState(self.credential.userid)
+        known = self.user or UserState(self.credential.userid)
         seen = by_list(self.credential, self.ports.pve, self.ports.backends, known)
         if listed:
             plan = decide(seen, self.request)
