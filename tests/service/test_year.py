@@ -28,16 +28,16 @@ def test_a_year_of_a_hundred_credentials_goes_by_on_time(year: Year) -> None:
 
 def test_what_would_be_broken_is_told(year: Year) -> None:
     """A check that finds nothing in anything proves nothing."""
-    late, early = (replace(year.rotations[0], late=it, is_disturbed=False) for it in (2 * PROMPT, -2 * PROMPT))
-    worst = replace(year.rotations[0], late=3 * NIGHT, is_disturbed=True)
+    late, early = (replace(year.rotations[0], late=it, held=timedelta()) for it in (2 * PROMPT, -2 * PROMPT))
+    worst = replace(year.rotations[0], late=NIGHT + 2 * PROMPT, held=NIGHT)
     drifting = tuple(
-        Rotation("ci", it.due, timedelta(seconds=number / 50), is_disturbed=False)
+        Rotation("ci", it.due, timedelta(seconds=number / 50))
         for number, it in enumerate(sorted(year.rotations, key=lambda it: it.due))
     )
     for broken, word in (
         (replace(year, rotations=(*year.rotations, late)), "nothing had failed"),
         (replace(year, rotations=(*year.rotations, early)), "before it was due"),
-        (replace(year, rotations=(*year.rotations, worst)), "later"),
+        (replace(year, rotations=(*year.rotations, worst)), "its tries failed"),
         (replace(year, rotations=drifting), "rotations drift"),
         (replace(year, overlaps=1), "runs overlap"),
         (replace(year, disagreements=("x",)), "x"),

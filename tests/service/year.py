@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import fmean
 
@@ -21,7 +21,7 @@ from rotator.errors import ExitCode
 from rotator.events import Event, Outcome, Step
 from rotator.model import Credential
 from rotator.service.gauges import Metrics
-from rotator.service.standing import Standing
+from rotator.service.standing import Ended, Standing
 from rotator.service.timetable import share
 from rotator.settings import ServiceSettings
 from rotator.view import due_at
@@ -36,10 +36,8 @@ PROMPT = timedelta(seconds=5)
 """Whoever is rotated within that is on time."""
 DAY = timedelta(days=1)
 LOOK = 14 * DAY
-LONGEST_WAIT = timedelta(hours=6)
-"""After a failure nobody waits longer for the next try."""
-WORST = NIGHT + 2 * LONGEST_WAIT
-"""Its cluster was down for a night, and the first try after that failed again."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
+"""For the next try after one failure; doubled by each one more, up to the longest."""
 STILL = timedelta(seconds=1)
 """By less than that the rotations of the last months are later than those of the first."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,12 +62,18 @@ class Overlaps:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One that was due: when, how late it was, and whether a failure that was put in explains that."""
+    """One that was due: when, how much later failures that were put in let it come, and how late it was."""
 
     credential: str
     due: datetime
     late: timedelta
-    is_disturbed: bool
+    held: timedelta = timedelta()
+    """From when it was due until the wait after the last failed try was over."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether a try had failed."""
+        return bool(self.held)
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,9 @@ class Year:
         for it in self.rotations:
             if it.late < -PROMPT:
                 yield f"{it.credential} was rotated {-it.late} before it was due at {it.due}"
-            if it.late > PROMPT and not it.is_disturbed:
-                yield f"{it.credential} was due at {it.due} and rotated {it.late} later, though nothing had failed"
-            if it.late > WORST:
-                yield f"{it.credential} was due at {it.due} and rotated {it.late} later"
+            if it.late > it.held + PROMPT:
+                why = f"its tries failed, the next was to be {it.held} later" if it.held else "nothing had failed"
+                yield f"{it.credential} was due at {it.due} and rotated {it.late} later, though {why}"
         if abs(self.drift) > STILL:
             yield f"rotations drift: by {self.drift}"
         yield from (f"the looks at {cluster} drift" for cluster in self.astray)
@@ -164,15 +167,20 @@ def live(folder: Path, credentials: int = 500, days: int = 365, every: timedelta
 
 def rotations(street: Street, account: Account) -> Iterator[Rotation]:
     """Tell of each rotation but the first how late it was."""
-    failures: dict[str, list[datetime]] = {}
+    runs: dict[str, list[Ended]] = {}
     for _, end in account.runs:
-        if end.result.exit_code is not ExitCode.DONE:
-            failures.setdefault(end.result.credential, []).append(end.at)
+        runs.setdefault(end.result.credential, []).append(end)
     for credential in street.credentials:
         for before, after in pairwise(published(street, credential)):
             due = due_at(credential, before)
-            is_disturbed = any(due - LONGEST_WAIT <= at <= after for at in failures.get(credential.name, ()))
-            yield Rotation(credential.name, due, after - due, is_disturbed)
+            held = held_until([it for it in runs[credential.name] if it.at < after])
+            yield Rotation(credential.name, due, after - due, max(held - due, timedelta()))
+
+
+def held_until(runs: list[Ended]) -> datetime:
+    """Work out when the next try is to be; long ago where the last one was done."""
+    failed = list(takewhile(lambda it: it.result.exit_code is not ExitCode.DONE, reversed(runs)))
+    return failed[0].at + min(FIRST_WAIT * 2 ** (len(failed) - 1), LONGEST_WAIT) if failed else EPOCH
 
 
 def astray(standing: Standing) -> Iterator[str]:
