@@ -25,6 +25,7 @@ from rotator.cli.demo_page import Page
 from rotator.cli.demo_story import Scene, Story, stored
 from rotator.cli.invocation import complaint
 from rotator.cli.output import Report, write
+from rotator.cli.scratch import require_temporary_folder
 from rotator.cli.stopping import Handler, handling
 from rotator.clock import SystemClock
 from rotator.durations import spell_duration
@@ -57,6 +58,7 @@ def demo(context: click.Context, *, as_json: bool) -> None:
     """  # noqa: D401 - the first line is what the list of commands says
     stream = sys.stderr if as_json else sys.stdout
     try:
+        require_temporary_folder()
         with handling(interrupter()):
             judged = play(Page(stream, is_terminal=stream.isatty()))
         report = Report(judged, exit_code=exit_code(judged))

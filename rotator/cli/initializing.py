@@ -20,6 +20,7 @@ from rotator.cli.init_work import AGAIN_UNDO, Action, Course, in_words, require_
 from rotator.cli.invocation import Command, Invocation, usual_config
 from rotator.cli.login import Login
 from rotator.cli.output import Report
+from rotator.cli.scratch import require_temporary_folder
 from rotator.cli.shapes import SetUp
 from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError, RotatorError
@@ -143,6 +144,7 @@ class Setup:
         return self._begin(path)
 
     def _begin(self, path: Path) -> tuple[Draft, Access]:
+        require_temporary_folder()  # which the answers are checked in: who has typed them is told too late
         questions = Questions(self.given, self.asker, path.parent)
         contact = questions.contact()
         login = self.asked.login or self._login(questions.user_of_login())

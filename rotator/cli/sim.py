@@ -12,6 +12,7 @@ from threading import Event
 
 import click
 
+from rotator.cli.scratch import require_temporary_folder
 from rotator.testing.latency import ONE_NODE, THREE_NODES
 from rotator.testing.pve import SimulatedPve
 
@@ -82,6 +83,7 @@ def sim(
     password = password_file.read_text(encoding="utf-8").partition("\n")[0]
     if not password:
         raise click.BadParameter("its first line is empty", param_hint="--password-file")
+    require_temporary_folder()  # for the certificates of its nodes
     pve = SimulatedPve(nodes=nodes, refusal_delay=refusal_delay, lag=lag, latency=_LATENCIES.get(latency))
     pve.add_user(_ADMINISTRATOR, password=password)
     pve.grant("/", "Administrator", user=_ADMINISTRATOR)
