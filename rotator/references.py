@@ -110,4 +110,8 @@ def _from_backend(reference: BackendReference, backends: Mapping[str, Backend]) 
     if stored is None or reference.key not in stored.fields:
         what = "no record" if stored is None else f"no key {reference.key}"
         raise NotFoundError(f"{reference.label} holds {what}", hint="store the secret there, or correct the reference")
+    if not stored.fields[reference.key].reveal():  # what is empty proves nothing, and would open a door to everybody
+        raise ConfigError(
+            f"{reference.label} holds no secret: its key {reference.key} is empty", hint="store the secret there"
+        )
     return stored.fields[reference.key]

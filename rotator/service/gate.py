@@ -19,7 +19,7 @@ MEMORY = 60.0
 class Gate:
     """Knows the bearer token that must be shown. What ``read`` gets is kept for a minute: nobody can make us ask.
 
-    While it cannot be read the one that was known holds on; where none was, nobody comes in.
+    While it cannot be read the one that was known holds on; where none was, or an empty one, nobody comes in.
     """
 
     def __init__(self, read: Callable[[], Secret], clock: Clock) -> None:
@@ -38,7 +38,7 @@ class Gate:
     def knows(self, shown: bytes) -> bool:
         """Say whether this is the token; takes as long for a wrong one as for a right one."""
         known = self._current()
-        return known is not None and hmac.compare_digest(shown, known.reveal().encode())
+        return bool(shown) and known is not None and hmac.compare_digest(shown, known.reveal().encode())
 
     def mark(self) -> str:
         """Return what stands for the token as it is now, and tells nothing of it; "" while there is none."""

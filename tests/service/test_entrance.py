@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.model import Request
+from rotator.clock import SystemClock
+from rotator.model import Request, Secret
+from rotator.service.gate import Gate
 from rotator.service.hosts import is_ours
 from rotator.service.standing import LeadershipStanding
 from rotator.settings import ListenSettings
@@ -115,6 +117,12 @@ def test_what_is_not_the_token_opens_nothing(house: House, canary: str, body: ob
     assert found.status == 401
     assert "set-cookie" not in found.headers
     assert house.bugs == []
+
+
+def test_a_token_that_is_empty_opens_nothing() -> None:
+    """Or whoever shows nothing at all had shown it."""
+    gate = Gate(lambda: Secret(""), SystemClock())
+    assert not any((gate.knows(b""), gate.admits("Bearer "), gate.admits("Bearer")))
 
 
 def test_a_session_ends_when_it_is_left_or_idle_or_old(house: House, canary: str) -> None:

@@ -14,8 +14,9 @@ from tests.unit.config_world import Shelf
 
 
 def got(reference: SecretReference, **environ: str) -> str:
-    """Resolve a reference with one shelf, which holds a ticket."""
-    shelf = Shelf({"ticket": Stored({"token_secret": Secret("kept")}, Version("1"))})
+    """Resolve a reference with one shelf, which holds a ticket, and one that is empty."""
+    tickets = {"ticket": Secret("kept"), "empty": Secret("")}
+    shelf = Shelf({name: Stored({"token_secret": it}, Version("1")) for name, it in tickets.items()})
     return resolve(reference, environ=environ, backends={"shelf": shelf}).reveal()
 
 
@@ -104,6 +105,12 @@ def test_a_record_without_the_key_is_told(location: str, key: str, message: str)
     """It is the store that lacks something, not the configuration that is wrong."""
     with pytest.raises(NotFoundError, match=message):
         got(BackendReference("shelf", location, "shelf:x", key))
+
+
+def test_an_empty_key_is_no_secret() -> None:
+    """Who shows nothing at all would have shown it."""
+    with pytest.raises(ConfigError, match="shelf:empty holds no secret: its key token_secret is empty"):
+        got(BackendReference("shelf", "empty", "shelf:empty", "token_secret"))
 
 
 def test_checking_contacts_no_backend(tmp_path: Path) -> None:
