@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from rotator import steps
-from rotator.act import Act, twice
+from rotator.act import Act, LostError, twice
 from rotator.errors import (
     ConflictError,
     OutcomeUnknownError,
@@ -33,18 +33,27 @@ def preflight(act: Act, step: steps.Preflight) -> None:
 
 
 def inherited(act: Act) -> tuple[Grant, ...]:
-    """Find out what the predecessor may do by its own entries."""
+    """Find out what the predecessor may do by its own entries. Raises: ``LostError`` when it is gone."""
     old = act.view.current
     if old is not None and old.privsep:
         with act.narrator.step(Step.PREFLIGHT, token=old.id) as telling:
             telling.say("its own grants are inherited")
-            return act.ports.pve.grants(old.id)
+            found = act.ports.pve.grants(old.id)
+            if not found:  # PVE says so of one that was deleted, too
+                require_known(act, old.id)
+            return found
     why = "there is no predecessor" if old is None else f"{old.id} is not privilege-separated and has none of its own"
     raise RefusedError(
         f"what to grant is not known: {why}",
         hint=f"declare `grants:` of {act.credential.name}, or set `privsep: false`, so that its tokens may do all that "
         f"{act.credential.userid} may",
     )
+
+
+def require_known(act: Act, predecessor: TokenId) -> None:
+    """Raise ``LostError`` when a predecessor was deleted since it was listed: its grants went with it."""
+    if all(it.id != predecessor for it in act.ports.pve.tokens(predecessor.userid)):
+        raise LostError(f"{predecessor} was deleted by somebody else in between")
 
 
 def issue(act: Act, step: steps.Issue) -> None:

@@ -70,6 +70,25 @@ def test_nothing_is_inherited_by_an_operator_that_may_not_see_the_grants(w: Worl
     assert (w.changes(), w.standing()) == ([], SETTLED)
 
 
+def test_nothing_is_inherited_from_a_predecessor_that_was_deleted_since_it_was_listed(w: World) -> None:
+    """Preflight: its grants went with it, and a token that may do nothing must not be published as its successor."""
+    w.due()
+    deleted = f"{w.userid}!{w.tokens()[0]}"
+    w.meanwhile(Operation.READ, lambda: w.pve.delete_token(deleted))
+    result = w.run(w.credential(grants=None))
+    assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "published-token-dead")
+    assert (result.message, w.changes()) == ("what to grant is not known: there is no predecessor", [])
+    w.spoil()
+    assert comes_to_rest(w, w.credential()) == "ci-2"
+
+
+def test_a_predecessor_that_has_no_grants_is_followed_by_one_without(w: World) -> None:
+    """Preflight: a token may be there to log in and for nothing else."""
+    w.settled(grants=())
+    result = w.run(w.credential(grants=None), forced=True)
+    assert (result.exit_code, result.done, w.standing()) == (0, ("forced",), ROTATED)
+
+
 def test_a_first_token_inherits_from_nobody(w: World) -> None:
     """Preflight: what to grant must then be declared."""
     result = w.run(w.credential(grants=None))
