@@ -33,7 +33,9 @@ PASSED_ON = (
 """What a program gets of our own environment; the operator's secret may be in the rest of it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEPT = 4096
-"""Bytes of its output, the last ones: there the error stands."""
+"""Characters of its output, the last ones: there the error stands."""
+READ = 2 * KEPT
+"""Bytes of it that are looked through for secrets before it is cut: of half a one nobody could tell what it is."""
 AFTER = 1.0
 """Seconds in which what it wrote at its end arrives, should something that it started keep its output open."""
 
@@ -107,7 +109,7 @@ def keep_end(stream: IO[bytes], tail: bytearray) -> None:
     with stream, suppress(OSError, ValueError):
         while piece := os.read(stream.fileno(), KEPT):
             tail += piece
-            del tail[:-KEPT]
+            del tail[:-READ]
 
 
 def write(stream: IO[bytes], data: bytes) -> None:
@@ -118,5 +120,6 @@ def write(stream: IO[bytes], data: bytes) -> None:
 
 def told(output: bytes) -> str:
     """Put what it said on one line, without what is known to be secret."""
-    text = " ".join(output.decode("utf-8", "replace").split())
-    return UUID.sub(HIDDEN, known.hide("".join(it if it.isprintable() else " " for it in text)))
+    words = output.decode("utf-8", "replace").split()
+    text = " ".join(words[1:] if len(output) == READ else words)  # the first one may be the rest of a secret
+    return UUID.sub(HIDDEN, known.hide("".join(it if it.isprintable() else " " for it in text)))[-KEPT:]

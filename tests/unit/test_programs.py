@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rotator.model import Secret
-from rotator.programs import KEPT, Ended, run
+from rotator.programs import KEPT, READ, Ended, run
 from rotator.settings_telling import CommandSettings
 
 Shell = Callable[..., Ended]
@@ -86,6 +86,17 @@ def test_a_secret_in_its_output_is_hidden(shell: Shell, canary: str, tmp_path: P
     password = Secret(f"battery-staple {canary}")
     (tmp_path / "secrets").write_text(f"{canary}\n\033[31mred: {password.reveal()}\n")
     assert shell(f"cat {tmp_path}/secrets").output == "[hidden]  [31mred: [hidden]"
+
+
+@pytest.mark.parametrize("length", [KEPT, READ])
+def test_a_secret_is_hidden_where_its_output_is_cut_too(shell: Shell, canary: str, length: int) -> None:
+    """Of one whose beginning is left out the rest would not be known."""
+    secret = Secret(f"battery-staple-{canary}").reveal()
+    for missing in (1, 20, len(secret) - 1):
+        rest = length - len(secret) + missing - 1
+        said = shell(f"printf '%s ' \"$SAID\"; head -c {rest} /dev/zero | tr '\\0' x", SAID=secret).output
+        assert said.endswith("xx")
+        assert secret[missing:] not in said
 
 
 def test_it_does_not_belong_to_our_terminal(shell: Shell) -> None:
