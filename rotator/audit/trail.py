@@ -50,11 +50,11 @@ class Trail:
         is not there.
         """
         with self._lock:
-            self._take()
             try:
+                self._take()
                 self._append(fields)
             finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+                self._release()
 
     def close(self) -> None:
         """Let go of the file. Repeat: nothing happens."""
@@ -90,6 +90,11 @@ class Trail:
         with suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(self._file), self.path.stat(follow_symlinks=False))
         return False
+
+    def _release(self) -> None:
+        """Let others write, whatever became of our line; without the lock this does nothing."""
+        if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _close(self) -> None:
         if self._file >= 0:

@@ -210,6 +210,22 @@ def test_who_holds_the_lock_for_ever_is_not_waited_for(path: Path) -> None:
     assert said(path) == ["one", "three"]
 
 
+def test_who_cannot_see_the_file_keeps_nobody_else_from_it(path: Path) -> None:
+    """As while its folder is out of reach: whoever failed then lets go of the lock all the same."""
+    folder, aside = path.parent / "log", path.parent / "aside"
+    folder.mkdir()
+    trail = append(folder / path.name, "one")
+    folder.rename(aside)
+    folder.write_text("not a folder")
+    with pytest.raises(NotADirectoryError):
+        append(folder / path.name, "two", trail=trail)
+    folder.unlink()
+    aside.rename(folder)
+    other = Trail(folder / path.name, Seal(), clock=Time())
+    append(folder / path.name, "three", trail=other)
+    assert said(folder / path.name) == ["one", "three"]
+
+
 def test_a_link_in_the_place_of_the_file_is_not_followed(path: Path, tmp_path: Path) -> None:
     """Who may write to the folder does not choose another file for us to write to."""
     (tmp_path / "other").touch()
