@@ -55,7 +55,7 @@ class VaultBackend:
         vars(self)["traits"] = Traits(compare_and_set=settings.kv_version != 1)  # depends on the mount, not the class
         self._settings = settings
         _require_library()
-        self._wire = _LateWire(settings)
+        self._wire = _LateWire(settings, clock)
         self._login = _login(settings, self._wire, clock)
         self._checked: set[str] = set()
         self._lock = threading.Lock()
@@ -163,8 +163,9 @@ class VaultBackend:
 class _LateWire:
     """The wire, made when something is asked: where nothing is due hvac is not even imported."""
 
-    def __init__(self, settings: BackendSettings) -> None:
+    def __init__(self, settings: BackendSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._made: Wire | None = None
         self._lock = threading.Lock()
 
@@ -184,7 +185,7 @@ class _LateWire:
             if self._made is None:
                 from rotator_backends.vault_wire import Wire  # noqa: PLC0415 - hvac, for those who ask something
 
-                self._made = Wire(self._settings)
+                self._made = Wire(self._settings, self._clock)
             return self._made
 
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import hvac
 import requests
@@ -34,6 +35,7 @@ from hvac.exceptions import VaultError
 from rotator.errors import ConfigError
 from rotator.model import Secret
 from rotator_backends.vault_answers import Answer, Silence
+from rotator_backends.vault_login import Clock
 from rotator_backends.vault_operations import Operation
 from rotator_backends.vault_settings import BackendSettings
 
@@ -43,6 +45,11 @@ FOREIGN = (VaultError, requests.RequestException, urllib3.exceptions.HTTPError, 
 _LONGEST = 300
 _SHORTEST = 4
 """Characters; what is shorter is found everywhere."""
+MOMENT = 1.0
+"""Seconds for which a connection that has brought an answer is taken to be open still; urllib3 looks whether it was
+closed since. Servers and what stands before them keep one open for at least five, as a rule for minutes."""
+_KEPT = 64
+"""Connections: as many as threads use at one time, or the others would connect anew each time."""
 _LOOK = "is Vault running, is `address` right, and does a firewall let us through?"
 _progress = threading.local()
 
@@ -80,10 +87,24 @@ class _Sent:
 
 
 class _Marking:
-    """Notes when the first byte goes out, and is not made to print by a global ``debuglevel``."""
+    """Notes when the first byte goes out, and is not made to print by a global ``debuglevel``.
+
+    A change goes out on a connection on which an answer came a moment ago, or on a fresh one.
+    """
 
     debuglevel = 0
     sock: Any
+    _answered_at = -math.inf
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as urllib3 has it
+        if _progress.changing and _progress.clock() - self._answered_at > MOMENT:
+            self.close()  # type: ignore[attr-defined]
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
+        response = super().getresponse()  # type: ignore[misc]
+        self._answered_at = _progress.clock()
+        return response
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it
         if self.sock is None:
@@ -92,35 +113,11 @@ class _Marking:
         super().send(data)  # type: ignore[misc]
 
 
-class _Fresh(_Marking):
-    """Connects anew for every request, whatever the pool and the server keep open."""
-
-    _is_used = False
-
-    def connect(self) -> None:
-        self._is_used = False
-        super().connect()  # type: ignore[misc]
-
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as urllib3 has it
-        if self._is_used:
-            self.close()  # type: ignore[attr-defined]
-        super().request(*args, **kwargs)  # type: ignore[misc]
-        self._is_used = True
-
-
 class _PlainConnection(_Marking, urllib3.connection.HTTPConnection):
     pass
 
 
 class _SecureConnection(_Marking, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _FreshPlainConnection(_Fresh, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _FreshSecureConnection(_Fresh, urllib3.connection.HTTPSConnection):
     pass
 
 
@@ -132,24 +129,10 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class _FreshPlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _FreshPlainConnection
-
-
-class _FreshSecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _FreshSecureConnection
-
-
 class _Transport(requests.adapters.HTTPAdapter):
-    pools: ClassVar[Mapping[str, type]] = {"http": _PlainPool, "https": _SecurePool}
-
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as requests has it
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = dict(self.pools)
-
-
-class _FreshTransport(_Transport):
-    pools: ClassVar[Mapping[str, type]] = {"http": _FreshPlainPool, "https": _FreshSecurePool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
 
 class _JudgingNothing(Adapter):  # type: ignore[misc] # hvac has no types
@@ -176,14 +159,15 @@ class _JudgingNothing(Adapter):  # type: ignore[misc] # hvac has no types
 class Wire:
     """Asks one Vault. Several threads may use it.
 
-    A change goes out on a connection of its own, once: the server may close a kept one at any time, and a write that
-    meets a closed connection would look like an unknown outcome.
+    A change goes out once, and never on a connection that was idle for long: the server may close a kept one at any
+    time, and a write that meets a closed connection would look like an unknown outcome.
     """
 
-    def __init__(self, settings: BackendSettings) -> None:
+    def __init__(self, settings: BackendSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._lock = threading.Lock()
-        self._sessions: dict[bool, requests.Session] = {}
+        self._opened: requests.Session | None = None
         _quiet()
 
     def ask(
@@ -197,11 +181,11 @@ class Wire:
             url=self._settings.address,
             token=token.reveal() if token else "",
             namespace=self._settings.namespace if namespace is None else namespace,
-            session=self._session(changing=changing),
+            session=self._session(),
             timeout=self._settings.timeout,
             adapter=_JudgingNothing,
         )
-        _progress.sent = False
+        _progress.sent, _progress.changing, _progress.clock = False, changing, self._clock
         try:
             answer: Answer = operation(client)
         except (*FOREIGN, ValueError) as error:
@@ -211,23 +195,24 @@ class Wire:
     def close(self) -> None:
         """Let go of the connections. Repeat: nothing happens."""
         with self._lock:
-            while self._sessions:
-                self._sessions.popitem()[1].close()
+            if self._opened:
+                self._opened.close()
+            self._opened = None
 
-    def _session(self, *, changing: bool) -> requests.Session:
+    def _session(self) -> requests.Session:
         with self._lock:
-            if changing not in self._sessions:
+            if self._opened is None:
                 _check_files(self._settings)
-                self._sessions[changing] = self._made(changing=changing)
-            return self._sessions[changing]
+                self._opened = self._made()
+            return self._opened
 
-    def _made(self, *, changing: bool) -> requests.Session:
+    def _made(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
         session.verify = str(self._settings.ca) if self._settings.ca else True
         session.cert = _certificate(self._settings)
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _FreshTransport(max_retries=0) if changing else _Transport(max_retries=0))
+            session.mount(scheme, _Transport(max_retries=0, pool_maxsize=_KEPT))
         return session
 
     def silence(self, error: BaseException, *, sent: bool) -> Silence:

@@ -29,7 +29,7 @@ from rotator_backends.vault_wire import FOREIGN, Wire
 
 READ = Call("read secret/ci", "https://vault")
 WRITE = Call("write secret/ci", "https://vault", changing=True)
-WIRE = Wire(backend_settings({"address": "https://vault"}))
+WIRE = Wire(backend_settings({"address": "https://vault"}), lambda: 0.0)
 ELECT = "wait until the cluster has elected one, then run again"
 LEADERLESS = "the node is a standby and finds no active node"
 MOUNT = "correct `mount` or `namespace`, or enable a KV secrets engine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from rotator.testing.vault import (
     VaultRequest,
 )
 from rotator_backends.vault import VaultBackend
+from rotator_backends.vault_settings import backend_settings
+from rotator_backends.vault_wire import MOMENT, Wire
 from tests.vault.failing import LOOK, PLACE, SHORT, failing, of_writes, read, write
 from tests.vault.lab import RECORD, Simulated, simulated
 
@@ -41,8 +44,8 @@ def test_nobody_listens(sim: Simulated) -> None:
 
 
 def test_nobody_listens_any_more_when_it_comes_to_the_write(sim: Simulated) -> None:
-    """A write goes out on a connection of its own: refused, it did not happen, and that is known."""
-    backend = sim.backend()
+    """A write goes out on a fresh connection when the last answer is old: refused, it did not happen, that is known."""
+    backend = sim.backend(clock=itertools.count(0.0, 2 * MOMENT).__next__)
     backend.read(PLACE)
 
     def stop_before_the_write(request: VaultRequest) -> None:
@@ -230,16 +233,35 @@ def test_a_global_debug_level_prints_nothing(
     assert "send: " not in capsys.readouterr().out
 
 
-def test_every_write_has_a_connection_of_its_own(sim: Simulated) -> None:
-    """A kept one may be closed by the server at the very moment; reads, which may be repeated, share one."""
-    backend, version = sim.backend(), None
+def test_a_write_goes_out_where_an_answer_came_a_moment_ago(sim: Simulated) -> None:
+    """What was read before it has just proved that the connection is open; a handshake more proves nothing."""
+    backend = sim.backend()
+    version = None
     for _ in range(3):
         version = backend.write(PLACE, RECORD, expected=version)
-    writes = [call.connection for call in sim.server.calls if call.method == "PUT"]
-    reads = {call.connection for call in sim.server.calls if call.method == "GET"}
-    assert len(set(writes)) == 3
-    assert len(reads) == 1
-    assert not reads & set(writes)
+    assert len({call.connection for call in sim.server.calls}) == 1
+
+
+@pytest.mark.parametrize(("passed", "connections"), [(MOMENT, 1), (MOMENT + 0.01, 2)])
+def test_a_write_never_goes_out_where_no_answer_came_for_a_while(
+    sim: Simulated, passed: float, connections: int
+) -> None:
+    """The server may close a kept connection at the very moment."""
+    now = [0.0]
+    wire = Wire(backend_settings(sim.settings()), lambda: now[0])
+    wire.ask(lambda client: client.adapter.get("/v1/sys/health"), token=None)
+    now[0] += passed
+    wire.ask(lambda client: client.adapter.post("/v1/secret/data/ci"), token=None, changing=True)
+    assert len({call.connection for call in sim.server.calls}) == connections
+    wire.close()
+
+
+def test_what_only_asks_goes_out_wherever_a_connection_is_open(sim: Simulated) -> None:
+    """It may be asked again."""
+    backend = sim.backend(clock=itertools.count(0.0, 2 * MOMENT).__next__)
+    for _ in range(3):
+        backend.read(PLACE)
+    assert len({call.connection for call in sim.server.calls}) == 1
 
 
 def test_a_closed_backend_may_be_used_again(sim: Simulated) -> None:
