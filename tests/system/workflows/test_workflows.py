@@ -69,7 +69,17 @@ def test_what_they_make_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     steps = [step for workflow in WORKFLOWS for job in jobs(workflow).values() for step in job["steps"]]
     made = {name for step in steps for name in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
-    assert {"check", "test", "test-live", "release-check"} <= made <= targets
+    assert {"check", "test", "test-system", "test-live", "release-check"} <= made <= targets
+
+
+def test_the_tests_with_programs_have_all_of_debian_that_they_need() -> None:
+    """The command that reads the list finds every package of it, and no word of what they are for."""
+    (step,) = [it for it in jobs(FOLDER / "workflows" / "ci.yaml")["system"]["steps"] if "run" in it]
+    found = re.search(r"sed -n \"(.*?)\" (\S+)", step["run"])
+    assert found
+    listed = run("sed", "-n", found[1], found[2]).splitlines()
+    lines = (ROOT / "requirements" / "debian.txt").read_text(encoding="utf-8").splitlines()
+    assert listed == [line.split()[0] for line in lines if not line.startswith("#")]
 
 
 def test_all_supported_pythons_are_tested() -> None:
