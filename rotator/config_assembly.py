@@ -15,12 +15,12 @@ from types import MappingProxyType
 
 from rotator.backend import Backend
 from rotator.config_clusters import Clusters
-from rotator.config_credentials import Credentials
+from rotator.config_credentials import Credentials, Settled
 from rotator.config_crosses import Crosses
 from rotator.config_fields import site_of
 from rotator.config_places import Findings, Places
 from rotator.config_service import settle_service
-from rotator.config_shape import Parts, parts_of
+from rotator.config_shape import Parts, credentials_of, parts_of
 from rotator.config_telling import Telling
 from rotator.faults import InvalidConfigError, Problem
 from rotator.settings import Settings
@@ -82,11 +82,14 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
     clusters = {name: cluster for name, cluster in settled.items() if cluster}
     sites = {name: site_of(name, cluster.part) for name, cluster in parts.clusters.items()}
     makes_credentials = Credentials(findings, places, parts.defaults, parts.owner, sites)
-    credentials = [makes_credentials.settle(part) for part in parts.credentials]
+    telling = Telling(findings, makes_clusters.reference, parts.notify, parts.defaults)
+    credentials: list[Settled] = []
+    for part, problems in credentials_of(findings.document):
+        findings.problems += problems
+        if part:
+            credentials.append(makes_credentials.settle(part))
+            telling.take(part)
     service = settle_service(findings, parts.service, makes_clusters.reference)
-    telling = Telling(findings, makes_clusters.reference).settle(
-        parts.notify, parts.audit, parts.defaults, parts.credentials
-    )
     Crosses(findings, clusters, parts.named_clusters).check(credentials)
     return Settings(
         path=path,
@@ -96,5 +99,5 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
         credentials=tuple(one.credential for one in credentials),
         single_writer=frozenset(places.single_writer),
         service=service,
-        telling=telling,
+        telling=telling.settle(parts.audit),
     )

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from rotator.config_assembly import parse_text, read_text
-from rotator.config_shape import parts_of
+from rotator.config_shape import problems_of
 from rotator.errors import ConfigError
 from rotator.faults import InvalidConfigError, suggestion
 from rotator.yaml_lines import Document, ListNode, MappingNode, Node, read_document
@@ -115,7 +115,7 @@ def set_flag(path: Path, name: str, key: str, *, value: bool) -> bool:
 
 def _valid(path: Path, text: str) -> Document:
     document, problems = parse_text(path, text)
-    problems += parts_of(document)[1]
+    problems += problems_of(document)
     if problems:
         raise InvalidConfigError(path, problems)
     return document
@@ -180,7 +180,7 @@ def _check(before: Document, changed: str, index: int, key: str, *, value: bool)
     wanted: Any = deepcopy(before.data)
     wanted["credentials"][index] = {**wanted["credentials"][index], key: value}
     after, problems = read_document(changed)
-    if after is None or problems or after.data != wanted or parts_of(after)[1]:
+    if after is None or problems or after.data != wanted or problems_of(after):
         message = f"'{key}' cannot be set here without changing something else; nothing was written"
         raise ConfigError(
             message,

@@ -408,8 +408,8 @@ class AuditPart(Part):
     )
 
 
-class ConfigFile(Part):
-    """The whole file."""
+class Frame(Part):
+    """The whole file, but for what its credentials are: those are validated one by one, as there may be many."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
     owner: Name = Field(description="The name of this installation; it stands in the comment of every token it issues.")
@@ -418,12 +418,18 @@ class ConfigFile(Part):
     )
     backends: dict[Name, BackendEntry] = Field(default_factory=dict, description="The secrets stores, by name.")
     clusters: dict[Name, ClusterPart] = Field(min_length=1, description="The PVE installations, by name.")
-    credentials: Annotated[tuple[CredentialPart, ...], Strict(strict=False)] = Field(
-        min_length=1, description="The managed tokens."
-    )
+    credentials: Annotated[tuple[Any, ...], Strict(strict=False)] = Field(min_length=1)
     service: ServicePart = Field(default_factory=ServicePart, description="How `rotate serve` works.")
     notify: NotifyPart = Field(default_factory=NotifyPart, description="Who is told when something changes.")
     audit: AuditPart | None = Field(None, description="The audit trail. Default: none.")
+
+
+class ConfigFile(Frame):
+    """The whole file."""
+
+    credentials: Annotated[tuple[CredentialPart, ...], Strict(strict=False)] = Field(
+        min_length=1, description="The managed tokens."
+    )
 
 
 class _EditorSchema(GenerateJsonSchema):

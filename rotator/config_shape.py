@@ -6,7 +6,7 @@ pydantic's own messages are not shown: they speak of Python's types, and some re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -18,8 +18,8 @@ from rotator.config_schema import (
     AuditPart,
     BackendEntry,
     ClusterPart,
-    ConfigFile,
     CredentialPart,
+    Frame,
     NotifyPart,
     Part,
     RulesPart,
@@ -79,7 +79,7 @@ class Salvaged(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is usable of the file, so that one error does not hide another.
+    """What is usable of the file but for its credentials, so that one error does not hide another.
 
     ``named_backends`` and ``named_clusters`` are all names, usable or not.
     """
@@ -88,7 +88,6 @@ class Parts:
     defaults: Salvaged[RulesPart]
     backends: Mapping[str, Salvaged[BackendEntry]]
     clusters: Mapping[str, Salvaged[ClusterPart]]
-    credentials: Sequence[Salvaged[CredentialPart]]
     named_backends: frozenset[str]
     named_clusters: frozenset[str]
     service: Salvaged[ServicePart]
@@ -96,26 +95,45 @@ class Parts:
     audit: Salvaged[AuditPart] | None
 
 
+def problems_of(document: Document) -> list[Problem]:
+    """Tell everything that is wrong with the shape of the whole file."""
+    return [*parts_of(document)[1], *(problem for _, found in credentials_of(document) for problem in found)]
+
+
 def parts_of(document: Document) -> tuple[Parts, list[Problem]]:
-    """Validate the whole file: what is usable of it, and everything that is wrong with its shape."""
+    """Validate the file but for its credentials: what is usable of it, and everything that is wrong with its shape."""
     data = document.data
     if isinstance(data, dict):
         data = {key: value for key, value in data.items() if not is_anchor_place(key)}
     try:
-        return _whole(ConfigFile.model_validate(data)), []
+        return _whole(Frame.model_validate(data)), []
     except ValidationError as error:
-        details = error.errors(include_url=False)
-    problems = (_problem(document, detail) for detail in details)
-    return _salvaged(data if isinstance(data, dict) else {}), [problem for problem in problems if problem]
+        problems = _problems(document, error, ())
+    return _salvaged(data if isinstance(data, dict) else {}), problems
 
 
-def _whole(file: ConfigFile) -> Parts:
+def credentials_of(document: Document) -> Iterator[tuple[Salvaged[CredentialPart] | None, list[Problem]]]:
+    """Validate the credentials one after the other: what is usable of each, and what is wrong with its shape.
+
+    Not all at once, as pydantic's models take more memory than all that is made of them.
+    """
+    listed = document.data.get("credentials") if isinstance(document.data, dict) else None
+    for at, raw in enumerate(listed if isinstance(listed, list) else ()):
+        loc: Loc = ("credentials", at)
+        try:
+            found = Salvaged(loc, CredentialPart.model_validate(raw))
+        except ValidationError as error:
+            yield _salvage(CredentialPart, loc, raw, _STAND_INS), _problems(document, error, loc)
+        else:
+            yield found, []
+
+
+def _whole(file: Frame) -> Parts:
     return Parts(
         owner=file.owner,
         defaults=Salvaged(("defaults",), file.defaults),
         backends={name: Salvaged(("backends", name), part) for name, part in file.backends.items()},
         clusters={name: Salvaged(("clusters", name), part) for name, part in file.clusters.items()},
-        credentials=[Salvaged(("credentials", at), part) for at, part in enumerate(file.credentials)],
         named_backends=frozenset(file.backends),
         named_clusters=frozenset(file.clusters),
         service=Salvaged(("service",), file.service),
@@ -125,16 +143,12 @@ def _whole(file: ConfigFile) -> Parts:
 
 
 def _salvaged(data: Mapping[str, Any]) -> Parts:
-    defaults, backends, clusters, credentials = map(data.get, ("defaults", "backends", "clusters", "credentials"))
-    backends, clusters = (part if isinstance(part, dict) else {} for part in (backends, clusters))
-    credentials = credentials if isinstance(credentials, list) else []
-    found = (_salvage(CredentialPart, ("credentials", at), raw, _STAND_INS) for at, raw in enumerate(credentials))
+    backends, clusters = (part if isinstance(part, dict) else {} for part in map(data.get, ("backends", "clusters")))
     return Parts(
         owner="unknown",
-        defaults=_salvage(RulesPart, ("defaults",), defaults, {}) or Salvaged(("defaults",), RulesPart()),
+        defaults=_salvage(RulesPart, ("defaults",), data.get("defaults"), {}) or Salvaged(("defaults",), RulesPart()),
         backends=_salvage_each(BackendEntry, "backends", backends, {"type": "unknown"}),
         clusters=_salvage_each(ClusterPart, "clusters", clusters, _CLUSTER_STAND_INS),
-        credentials=[credential for credential in found if credential],
         named_backends=frozenset(backends),
         named_clusters=frozenset(clusters),
         service=_salvage(ServicePart, ("service",), data.get("service"), {}) or Salvaged(("service",), ServicePart()),
@@ -162,8 +176,13 @@ def _salvage(model: type[P], loc: Loc, raw: object, stand_ins: Mapping[str, Any]
     return Salvaged(loc, model.model_validate(needed | kept), faulty)
 
 
-def _problem(document: Document, detail: ErrorDetails) -> Problem | None:
-    loc = tuple(step for step in detail["loc"] if not _is_ours(step))
+def _problems(document: Document, error: ValidationError, above: Loc) -> list[Problem]:
+    found = (_problem(document, detail, above) for detail in error.errors(include_url=False))
+    return [problem for problem in found if problem]
+
+
+def _problem(document: Document, detail: ErrorDetails, above: Loc) -> Problem | None:
+    loc = (*above, *(step for step in detail["loc"] if not _is_ours(step)))
     node = document.node(loc)
     if node is not None and node.value is None:
         return None  # a key without a value: told already, with the right words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -44,43 +44,46 @@ WEBHOOK, COMMAND = timedelta(seconds=10), timedelta(seconds=30)
 
 
 class Telling:
-    """Makes the settings of who is told; what is wrong goes to the findings."""
+    """Makes the settings of who is told, of each credential as it comes; what is wrong goes to the findings."""
 
-    def __init__(self, findings: Findings, refer: Refer) -> None:
+    def __init__(
+        self, findings: Findings, refer: Refer, notify: Salvaged[NotifyPart], defaults: Salvaged[RulesPart]
+    ) -> None:
         self._findings = findings
         self._refer = refer
+        self._notify = notify
+        self._usual = defaults.part.notify
+        self._usual_hooks = hooks_of(defaults.part.hooks) if defaults.part.hooks else None
+        self._only: dict[str, tuple[str, ...]] = {}
+        self._hooks: dict[str, HookSettings] = {}
+        self._check_names(defaults)
 
-    def settle(
-        self,
-        notify: Salvaged[NotifyPart],
-        audit: Salvaged[AuditPart] | None,
-        defaults: Salvaged[RulesPart],
-        credentials: Sequence[Salvaged[CredentialPart]],
-    ) -> TellingSettings:
-        """Make all of them."""
+    def take(self, credential: Salvaged[CredentialPart]) -> None:
+        """Take what one credential says of it."""
+        part = credential.part
+        self._check_names(credential)
+        chosen = part.notify if part.notify is not None else self._usual
+        if chosen is not None:
+            self._only[part.name] = chosen
+        if hooks := hooks_of(part.hooks) if part.hooks else self._usual_hooks:
+            self._hooks[part.name] = hooks
+
+    def settle(self, audit: Salvaged[AuditPart] | None) -> TellingSettings:
+        """Make all of them, after all credentials were taken."""
+        notify = self._notify
         channels = [self._channel(name, part, (*notify.loc, "channels", name)) for name, part in named(notify)]
-        only: dict[str, tuple[str, ...]] = {}
-        hooks: dict[str, HookSettings] = {}
-        origins: list[Rules] = [defaults, *credentials]
-        for origin in origins:
-            if "channels" not in notify.faulty:
-                self._check_names(origin, notify.part.channels)
-        for it in credentials:
-            chosen = it.part.notify if it.part.notify is not None else defaults.part.notify
-            only |= {it.part.name: chosen} if chosen is not None else {}
-            wanted = it.part.hooks or defaults.part.hooks
-            hooks |= {it.part.name: hooks_of(wanted)} if wanted else {}
         return TellingSettings(
             notify=NotifySettings(
-                tuple(it for it in channels if it), notify.part.expires_within, MappingProxyType(only)
+                tuple(it for it in channels if it), notify.part.expires_within, MappingProxyType(self._only)
             ),
-            hooks=MappingProxyType(hooks),
+            hooks=MappingProxyType(self._hooks),
             audit=self._audit(audit) if audit else None,
         )
 
-    def _check_names(self, origin: Rules, known: Mapping[str, ChannelPart]) -> None:
+    def _check_names(self, origin: Rules) -> None:
+        known: Mapping[str, ChannelPart] = self._notify.part.channels
         for at, name in enumerate(origin.part.notify or ()):
-            if name not in known:
+            if name not in known and "channels" not in self._notify.faulty:
                 advice = suggestion(name, known) or "name it under notify.channels"
                 self._findings.add((*origin.loc, "notify", at), f"no channel is called '{name}'", advice)
 

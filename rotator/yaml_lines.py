@@ -7,6 +7,9 @@ that was resolved; ruamel.yaml, which remembers lines too but needs a minute for
 Scalars are read as YAML 1.2 reads them, which is what editors expect: ``no``, ``on`` and ``12:30`` are text. A number
 with a leading zero is text too, for YAML 1.1 and 1.2 disagree what it means.
 
+Of the credentials only their data is kept, because where each of their parts stands takes five times as much memory.
+Whoever asks for it has the text read once more: that is whoever has something to complain of, or to change.
+
 No problem repeats a value, the name of an anchor, alias or tag, or a key below a key whose value is a secret: a
 password that was written without quotes may look like any of them.
 """
@@ -16,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -28,6 +32,8 @@ Loc = tuple[str | int, ...]
 LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 SECRET_KEYS = frozenset({"token_secret", "password", "totp", "secret"})
 """What stands below these keys is not repeated."""
+LONG = "credentials"
+"""The key at the top below which there may be a great deal."""
 DEEPEST = 32
 _QUOTE = "if a value begins with one of * & ! % @ ` [ { | > write it in quotes"
 _WORDS: Mapping[str, bool | None] = {
@@ -66,17 +72,22 @@ class MappingNode(Node):
 
 @dataclass(slots=True, eq=False)
 class ListNode(Node):
-    """A list with its items in order."""
+    """A list with its items in order; those of the long list are left out at the first reading."""
 
     items: list[Node] = field(default_factory=list)
 
 
 class Document:
-    """What a file says, and where."""
+    """What a file says, and where, which is found by reading it again."""
 
-    def __init__(self, root: Node) -> None:
-        self.root = root
-        self.data: Any = root.value
+    def __init__(self, data: Any, read_again: Callable[[], Node]) -> None:  # noqa: ANN401 - JSON
+        self.data = data
+        self._read_again = read_again
+
+    @cached_property
+    def root(self) -> Node:
+        """The whole of it with the places of all its parts."""
+        return self._read_again()
 
     def node(self, loc: Loc) -> Node | None:
         """Return the part at the end of the way, None when the way leads nowhere."""
@@ -136,15 +147,14 @@ def read_document(text: str, *, loader: Any = LOADER) -> tuple[Document | None, 
 
     A duplicate key is reported and its first value kept, so that the rest can be checked all the same.
     """
-    builder = _Builder()
+    builder = _Builder(LONG)
     try:
-        for event in _events(text, loader):
-            builder.take(event)
+        root = builder.build(_events(text, loader))
     except _UnreadableError as error:
         return None, [*builder.problems, error.problem]
-    if builder.root is None or builder.root.value is None:
+    if root.value is None:
         return None, [Problem(0, 0, "", "the file is empty", "write at least version, owner, clusters and credentials")]
-    return Document(builder.root), builder.problems
+    return Document(root.value, lambda: _Builder().build(_events(text, loader))), builder.problems
 
 
 def _events(text: str, loader: Any) -> Iterator[Any]:  # noqa: ANN401 - yaml's
@@ -175,6 +185,8 @@ class _Frame:
 
     node: MappingNode | ListNode
     key: Node | None = None
+    is_long: bool = False
+    """Its items are not kept, only what they say."""
 
     @property
     def wants_key(self) -> bool:
@@ -182,13 +194,19 @@ class _Frame:
 
 
 class _Builder:
-    """Takes events one by one; keeps its own stack, so that depth costs no recursion."""
+    """Takes events one by one; keeps its own stack, so that depth costs no recursion.
 
-    def __init__(self) -> None:
-        self.root: Node | None = None
+    ``long`` is the key at the top whose list keeps no items, unless it has an anchor: then it may be merged elsewhere.
+    """
+
+    def __init__(self, long: str | None = None) -> None:
         self.problems: list[Problem] = []
+        self._long = long
+        self._root = Node(0, 0, 0, 0, None, "")
         self._stack: list[_Frame] = []
         self._anchors: dict[str, Node] = {}
+        self._texts: dict[str, str] = {}
+        """What is said many times is kept once."""
         self._has_document = False
         self._take: Mapping[type, Callable[[Any], None]] = {
             yaml.ScalarEvent: self._scalar,
@@ -200,11 +218,12 @@ class _Builder:
             yaml.DocumentStartEvent: self._start_document,
         }
 
-    def take(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        """Build on with the next event."""
-        take = self._take.get(type(event))
-        if take:
-            take(event)
+    def build(self, events: Iterator[Any]) -> Node:
+        """Build the whole; without a value where there is none. Raises: ``_UnreadableError``."""
+        for event in events:
+            if take := self._take.get(type(event)):
+                take(event)
+        return self._root
 
     def _start_document(self, event: Any) -> None:  # noqa: ANN401 - yaml's
         if self._has_document:
@@ -213,13 +232,13 @@ class _Builder:
         self._has_document = True
 
     def _scalar(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        node = Node(*_span(event), event.value, event.style or "")
+        node = Node(*_span(event), self._texts.setdefault(event.value, event.value), event.style or "")
         self._register(event, node)
         if self._stack and self._stack[-1].wants_key:
             self._stack[-1].key = node
             return
         if event.implicit[0]:
-            node.value = _resolve(event.value)
+            node.value = _resolve(node.value)
             if node.value is None and self._stack:
                 self._complain(node, "has no value", "write one, or take the key away")
         self._add(node)
@@ -234,15 +253,19 @@ class _Builder:
         self._register(event, node)
         if len(self._stack) == DEEPEST:
             raise _UnreadableError(self._problem(node, "nested too deeply", "nothing here is nested that deep"))
-        self._stack.append(_Frame(node))
+        self._stack.append(_Frame(node, is_long=self._is_long(event, node)))
+
+    def _is_long(self, event: Any, node: Node) -> bool:  # noqa: ANN401 - yaml's
+        if self._long is None or len(self._stack) != 1 or event.anchor is not None or not isinstance(node, ListNode):
+            return False
+        key = self._stack[0].key
+        return key is not None and key.value == self._long
 
     def _end(self, event: Any) -> None:  # noqa: ANN401 - yaml's
         node = self._stack.pop().node
         node.end_line, node.end_column, node.is_open = event.end_mark.line, event.end_mark.column, False
         if isinstance(node, MappingNode):
             _fill(node)
-        else:
-            node.value.extend([item.value for item in node.items])
         self._add(node)
 
     def _register(self, event: Any, node: Node) -> None:  # noqa: ANN401 - yaml's
@@ -262,11 +285,13 @@ class _Builder:
 
     def _add(self, node: Node) -> None:
         if not self._stack:
-            self.root = node
+            self._root = node
             return
         frame = self._stack[-1]
         if isinstance(frame.node, ListNode):
-            frame.node.items.append(node)
+            frame.node.value.append(node.value)
+            if not frame.is_long:
+                frame.node.items.append(node)
         elif frame.key is None:
             frame.key = node  # a list, a mapping or an alias as key: told when its value is there
         else:
@@ -303,7 +328,7 @@ class _Builder:
         loc: list[str | int] = []
         for frame in self._stack:
             if isinstance(frame.node, ListNode):
-                loc.append(len(frame.node.items))
+                loc.append(len(frame.node.value))
             elif frame.key and isinstance(frame.key.value, str):
                 loc.append(frame.key.value)
         return tuple(loc)

@@ -146,6 +146,14 @@ def test_a_problem_in_a_merged_key_is_told_where_it_stands(tmp_path: Path) -> No
     assert (problem.line, problem.where) == (1, "credentials[ci].every")
 
 
+def test_credentials_can_be_merged_elsewhere_all_at_once() -> None:
+    """A list with an anchor is kept with its parts; the first of several has its way, as everywhere."""
+    document, found = read_document("credentials: &all\n  - {a: 1}\n  - {a: 2, b: 3}\nx: {<<: *all}\n")
+    assert document
+    assert not found
+    assert document.data["x"] == {"a": 1, "b": 3}
+
+
 def test_aliases_of_aliases_cost_nothing(tmp_path: Path) -> None:
     """What would be a billion items when written out is one object here."""
     lines = ["x-0: &a0 [x, x, x, x, x, x, x, x, x]"]
