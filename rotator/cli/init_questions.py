@@ -5,24 +5,27 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import yaml
 
-from rotator.cli.asking import Asker
-from rotator.config_values import parse_endpoint, parse_name, parse_userid
-from rotator.errors import ConfigError, RefusedError
-from rotator.faults import InvalidValueError
+from rotator import registry
+from rotator.cli.asking import Asker, Terminal
+from rotator.config_values import parse_base, parse_endpoint, parse_name, parse_userid
+from rotator.errors import ConfigError, RefusedError, RotatorError, UnavailableError
+from rotator.faults import InvalidValueError, suggestion
 from rotator.model import Grant
-from rotator.setup.answers import Answers
+from rotator.setup.answers import OPERATOR, Answers, check_managed
 from rotator.setup.trust import Met, meet, trust_of
 from rotator.setup.uses import USES, Use, parse_grant
 
 T = TypeVar("T")
 FILE = "file"
+STAND_IN = "not-asked-yet"
+"""The name of a credential while nobody has been asked for one."""
 CHECK_IT = "on the node: openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem"
 PLACES: Mapping[str, Callable[[Path, str], dict[str, Any]]] = {
     FILE: lambda folder, name: {"path": str(folder / name)},
@@ -80,23 +83,49 @@ def require_options(given: Given, *, has_login: bool) -> None:
 
 @dataclass(frozen=True)
 class Questions:
-    """Asks for what was not given. ``folder`` is that of the configuration."""
+    """Asks for what was not given. ``folder`` is that of the configuration.
+
+    An answer that cannot be is asked for again at once; who is asked everything again finds what was typed before.
+    """
 
     given: Given
     asker: Asker
     folder: Path
+    roles: frozenset[str] = frozenset()
+    """Those of PVE, while they are known."""
+    typed: dict[str, str] = field(default_factory=dict)
+    """The last answer to each question that made sense."""
 
     def contact(self) -> Contact:
-        """Ask which cluster, and look whether to believe it. Raises: ``UsageError``; what ``meet`` raises."""
-        addresses = self.given.endpoints or (self._ask("Address of a node (host or host:port)", "", parse_endpoint),)
-        endpoints = tuple(map(reading(parse_endpoint, "--endpoint"), addresses))
+        """Ask which cluster, and look whether to believe it; an address where nobody answers is asked for again.
+
+        Raises: ``UsageError``; what ``meet`` raises for addresses that were given.
+        """
+        given = self.given.endpoints
+        while True:
+            addresses = given or (self._ask("Address of a node (host or host:port)", "", parse_endpoint),)
+            endpoints = tuple(map(reading(parse_endpoint, "--endpoint"), addresses))
+            try:
+                return Contact(endpoints, self._tls(endpoints))
+            except UnavailableError as error:
+                if given or not self.asker.is_there:
+                    raise
+                self.complain(error)
+
+    def _tls(self, endpoints: Sequence[str]) -> Mapping[str, Any]:
         if self.given.ca:
             tls: dict[str, Any] = {"ca": str(self.given.ca.absolute())}
             trust_of(tls).context()
-            return Contact(endpoints, tls)
+            for typed in endpoints if not self.given.endpoints else ():
+                meet(typed)
+            return tls
         given = self.given.fingerprint
         wanted = trust_of({"fingerprint": given}).fingerprint if given else ""
-        return Contact(endpoints, self._trust([meet(endpoint, wanted=wanted) for endpoint in endpoints]))
+        return self._trust([meet(endpoint, wanted=wanted) for endpoint in endpoints])
+
+    def complain(self, error: RotatorError) -> None:
+        """Say what is wrong with what was typed; it is asked for again."""
+        self.asker.say(f"{error.message}; {error.hint}" if error.hint else error.message)
 
     def _trust(self, met: Sequence[Met]) -> Mapping[str, Any]:
         trusted = all(it.is_trusted for it in met)
@@ -134,13 +163,21 @@ class Questions:
         """Ask as whom to log in."""
         return self._ask("Log in as (once; nothing of it is kept)", "root@pam", parse_userid)
 
+    def unasked(self) -> Answers:
+        """Answer without asking: what was given, and what is usual or stands in for the rest."""
+        given = self.given
+        grants = given.grants or (() if given.use else ("/=PVEAuditor",))
+        known = replace(given, name=given.name or STAND_IN, grants=grants)
+        nobody = Terminal(as_json=True)
+        return Questions(known, nobody, self.folder).answers(Contact(("pve.invalid:8006",), {}), STAND_IN)
+
     def answers(self, contact: Contact, token: str) -> Answers:
         """Ask for the rest. Raises: ``UsageError``; ``BadParameter``."""
         given = self.given
-        name = given.name or self._ask("Name of the credential, for example of its consumer", "", parse_name)
+        name = given.name or self._ask("Name of the credential, for example of its consumer", "", parse_credential)
         use = self._use()
-        userid = given.user or self._ask("Its user at PVE", f"{name}@pve", parse_userid)
-        kind = {"type": given.store, **settings_of(given.store_settings, "--store-setting")}
+        userid = given.user or self._ask("Its user at PVE", f"{name}@pve", self._managed)
+        kind = self._kind()
         return Answers(
             owner=given.owner or usual_owner(),
             cluster=given.cluster or "home",
@@ -169,7 +206,22 @@ class Questions:
         for name, use in USES.items():
             self.asker.say(f"    {name}: {use.about} ({', '.join(f'{it.role} on {it.path}' for it in use.grants)})")
         question = "What may it do (one of these, or PATH=ROLE, several with blanks between)"
-        return self._ask(question, "", lambda text: use_of(text.split()))
+        return self._ask(question, "", lambda text: self._known(use_of(text.split())))
+
+    def _known(self, use: Use) -> Use:
+        for role in {grant.role for grant in use.grants} - self.roles if self.roles else ():
+            raise InvalidValueError(f"PVE has no role {role}", suggestion(role, self.roles) or "make it there first")
+        return use
+
+    def _managed(self, text: str) -> str:
+        try:
+            check_managed(parse_userid(text), self.given.operator or OPERATOR)
+        except RefusedError as error:
+            raise InvalidValueError(error.message, error.hint) from None
+        return text
+
+    def _kind(self) -> dict[str, Any]:
+        return {"type": self.given.store, **settings_of(self.given.store_settings, "--store-setting")}
 
     def _place(self, file: str, question: str, given: Sequence[str]) -> dict[str, Any]:
         store = self.given.store
@@ -178,16 +230,38 @@ class Questions:
         if given or store not in PLACES:
             return {**backend, **settings_of(given, "--place")}
         (key, value), *_ = usual.items()
-        return {**backend, key: self._ask(f"{question} ({key})", str(value), str)}
+        return {**backend, key: self._ask(f"{question} ({key})", str(value), lambda text: self._located(key, text))}
+
+    def _located(self, key: str, text: str) -> str:
+        """Let the store itself look whether it has such a place; it contacts nobody for that."""
+        kind = self._kind()
+        try:
+            backend = registry.find(kind.pop("type")).configure(kind)
+            try:
+                backend.locate({key: text})
+            finally:
+                backend.close()
+        except ConfigError as error:
+            raise InvalidValueError("; ".join(error.message.splitlines()), error.hint) from None
+        return text
 
     def _ask(self, question: str, default: str, parse: Callable[[str], T]) -> T:
         """Ask until the answer makes sense; where nobody is there, take what is usual."""
         while self.asker.is_there:
+            text = self.asker.ask(question, self.typed.get(question, default))
             try:
-                return parse(self.asker.ask(question, default))
+                found = parse(text)
             except InvalidValueError as error:
                 self.asker.say(f"{error.message}; {error.advice}")
+            else:
+                self.typed[question] = text
+                return found
         return parse(default)
+
+
+def parse_credential(text: str) -> str:
+    """Read the name of a credential that the names of its tokens can begin with. Raises: ``InvalidValueError``."""
+    return parse_base(parse_name(text))
 
 
 def reading(parse: Callable[[str], T], option: str) -> Callable[[str], T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import click
 from rotator.cli import invocation
 from rotator.cli.asking import Asker, Terminal
 from rotator.cli.init_draft import Draft, existing_draft, new_draft, schema_text, write
-from rotator.cli.init_questions import Given, Questions, require_options
+from rotator.cli.init_questions import Contact, Given, Questions, require_options
 from rotator.cli.init_undo import remaining, removals
 from rotator.cli.init_work import AGAIN_UNDO, Action, Course, in_words, require_an_answer, told
 from rotator.cli.invocation import Command, Invocation, usual_config
@@ -23,7 +23,7 @@ from rotator.cli.output import Report
 from rotator.cli.scratch import require_temporary_folder
 from rotator.cli.shapes import SetUp
 from rotator.clock import Clock, SystemClock
-from rotator.errors import ConfigError, RotatorError
+from rotator.errors import ConfigError, RefusedError, RotatorError, UnauthenticatedError
 from rotator.proxmox_tls import TlsTrust
 from rotator.rotate import draw_name
 from rotator.setup import files
@@ -146,25 +146,54 @@ class Setup:
     def _begin(self, path: Path) -> tuple[Draft, Access]:
         require_temporary_folder()  # which the answers are checked in: who has typed them is told too late
         questions = Questions(self.given, self.asker, path.parent)
+        if self.asker.is_there:
+            new_draft(path, questions.unasked()).close()  # what the options have wrong is told before anything is asked
         contact = questions.contact()
-        login = self.asked.login or self._login(questions.user_of_login())
-        name = self.given.cluster or "home"
-        access = self._opened(name, contact.endpoints, trust_of(contact.tls), login)
-        access.enter()  # before more is asked
-        draft = new_draft(path, questions.answers(contact, f"operator-{draw_name()}"))
+        access = self._entered(self.given.cluster or "home", contact.endpoints, trust_of(contact.tls), questions)
+        draft = self._answered(path, contact, replace(questions, roles=self._roles(access), typed={}))
         self.opened.append(draft)
         return draft, access
+
+    def _roles(self, access: Access) -> frozenset[str]:
+        """Look which roles there are, where somebody types them."""
+        return frozenset(access.present().roles) if self.asker.is_there and not self.given.grants else frozenset()
+
+    def _answered(self, path: Path, contact: Contact, questions: Questions) -> Draft:
+        """Ask until the answers make a configuration; what was typed is offered the next time."""
+        token = f"operator-{draw_name()}"
+        while True:
+            answers = questions.answers(contact, token)
+            try:
+                return new_draft(path, answers)
+            except ConfigError as error:
+                if not questions.typed:
+                    raise
+                questions.complain(error)
 
     def _open(self, draft: Draft) -> Access:
         self.opened.append(draft)
         cluster = draft.cluster
         if self.asked.login is None and not self.asker.is_there:
             raise click.UsageError("nobody is there to be asked: give --login and --password-file")
-        login = self.asked.login or self._login(Questions(self.given, self.asker, draft.path.parent).user_of_login())
         trust = TlsTrust(cluster.ca_file, cluster.fingerprint or "", cluster.unsafe_skip_verification)
-        access = self._opened(cluster.name, cluster.endpoints, trust, login)
-        access.enter()
-        return access
+        questions = Questions(self.given, self.asker, draft.path.parent)
+        return self._entered(cluster.name, cluster.endpoints, trust, questions)
+
+    def _entered(self, name: str, endpoints: Sequence[str], trust: TlsTrust, questions: Questions) -> Access:
+        """Log in before more is asked; what was mistyped is asked for again, what was given ends it."""
+        while True:
+            login = self.asked.login or self._login(questions.user_of_login())
+            access = self._opened(name, endpoints, trust, login)
+            try:
+                access.enter()
+            except RefusedError as error:
+                is_password = isinstance(error, UnauthenticatedError)
+                is_given = login.password_file if is_password else self.asked.login
+                if is_given or not self.asker.is_there:
+                    raise
+                questions.complain(error)
+            else:
+                return access
 
     def _opened(self, name: str, endpoints: Sequence[str], trust: TlsTrust, login: Login) -> Access:
         access = self.opener(name, endpoints, trust, login, self.asked.clock or SystemClock())

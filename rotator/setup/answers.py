@@ -19,6 +19,8 @@ from rotator.setup.things import Entry, Group, Member, OperatorToken, Role, Thin
 PRIVILEGES = frozenset({"User.Modify"})
 """What the operator's role has, on the group alone."""
 ROOT = "root@pam"
+OPERATOR = "rotator@pve"
+"""What the operator is called unless it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +43,28 @@ class Answers:
     """The backend that the places are in, {} for files, which need not be configured."""
     group: str = "rotated"
     role: str = "TokenRotator"
-    operator: str = "rotator@pve"
+    operator: str = OPERATOR
     every: str = "30d"
     overlap: str = "24h"
 
 
-def things_of(answers: Answers) -> tuple[Thing, ...]:
-    """List what is wanted, each after what it needs. Raises: ``RefusedError`` for users that must not be managed."""
-    if answers.userid == ROOT:
+def check_managed(userid: str, operator: str) -> None:
+    """Return for a user whose tokens may be managed. Raises: ``RefusedError``."""
+    if userid == ROOT:
         raise RefusedError(
             "root@pam is not to be managed: whoever manages its tokens can make one that may do anything",
             hint="give the consumer a user of its own",
         )
-    if answers.userid == answers.operator:
+    if userid == operator:
         raise RefusedError(
-            f"{answers.operator} would manage its own tokens, and so outlive their revocation",
+            f"{operator} would manage its own tokens, and so outlive their revocation",
             hint="give the consumer a user of its own",
         )
+
+
+def things_of(answers: Answers) -> tuple[Thing, ...]:
+    """List what is wanted, each after what it needs. Raises: ``RefusedError`` for users that must not be managed."""
+    check_managed(answers.userid, answers.operator)
     managed = User(answers.userid)
     return (
         Group(answers.group),

@@ -20,7 +20,7 @@ from tests.setup.lab import OPERATOR, Lab, Scripted
 QUESTIONS = 19
 ABOUT_THE_NODE = 2
 FIRST_STEP = 9
-CALLS = 13
+CALLS = 14
 UNDO_CALLS = 10
 
 
