@@ -28,7 +28,7 @@ from rotator.model import (
     Unread,
     UserState,
 )
-from rotator.view import MARGIN, View, at, due_at, is_marked_by, own_marker
+from rotator.view import MARGIN, View, at, is_marked_by, own_marker
 
 MOST_ORPHANS = 3
 
@@ -89,9 +89,11 @@ def other_token(view: View) -> Finding | None:
     """Refuse a record whose token cannot be this credential's: another user's, or not the pinned one."""
     if view.record is None:
         return None
-    wanted = TokenId(view.credential.userid, view.credential.base if view.is_pinned else view.record.id.name)
-    if view.record.id == wanted:
+    found, userid = view.record.id, view.credential.userid
+    name = view.credential.base if view.is_pinned else found.name
+    if (found.userid, found.name) == (userid, name):
         return None
+    wanted = TokenId(userid, name)
     return Finding(
         Reason.OTHER_TOKEN,
         f"{view.credential.primary.label} holds {view.record.id}, this credential is about {wanted}",
@@ -104,17 +106,24 @@ def not_adopted(view: View) -> Finding | None:
     """Refuse a token that we did not make until we are told to take it over."""
     if view.may_adopt:
         return None
-    held = ((it.label, seen) for it, seen in zip(view.credential.destinations, view.seen.destinations, strict=True))
-    places = [(f"{label} holds", seen.token.id) for label, seen in held if isinstance(seen, Held) and seen.token]
-    places += [("PVE has", token.id) for token in view.seen.tokens if view.is_pinned_token(token.id)]
-    foreign = next(((where, token) for where, token in places if view.is_foreign(token)), None)
-    if foreign is None:
+    where = next(foreign(view), None)
+    if where is None:
         return None
     return Finding(
         Reason.NOT_ADOPTED,
-        f"{foreign[0]} {foreign[1]}, which this credential did not issue",
+        f"{where}, which this credential did not issue",
         hint=f"to take it over: rotate adopt {view.credential.name}, or set `adopt: true`",
     )
+
+
+def foreign(view: View) -> Iterator[str]:
+    """Tell where tokens are that stand in our place and that somebody else made."""
+    for place, seen in zip(view.credential.destinations, view.seen.destinations, strict=True):
+        if isinstance(seen, Held) and seen.token and view.is_foreign(seen.token.id):
+            yield f"{place.label} holds {seen.token.id}"
+    for token in view.seen.tokens if view.is_pinned else ():
+        if view.is_pinned_token(token.id) and view.is_foreign(token.id):
+            yield f"PVE has {token.id}"
 
 
 def user_disabled(view: View) -> Finding | None:
@@ -285,7 +294,7 @@ def adoption(view: View) -> Finding | None:
 
 def older_than_interval(view: View) -> Finding | None:
     """Find a token of ours whose time has come."""
-    if view.marker is None or view.now < due_at(view.credential, view.marker.issued):
+    if view.marker is None or view.due is None or view.now < view.due:
         return None
     return Finding(
         Reason.DUE, f"issued at {at(view.marker.issued)}, to be replaced every {spell_duration(view.credential.every)}"
@@ -364,8 +373,10 @@ def judge_at_a_glance(credential: Credential, user: UserState, now: datetime) ->
 
 def names_unmarked(credential: Credential, newest: TokenState, user: UserState) -> bool:
     """Whether what was adopted lives on without our marker: its record may have been put back, so it must be read."""
-    after = Marker.parse(newest.comment)
-    named = [token for token in user.tokens if after and token.id.name == after.after]
+    marker = Marker.parse(newest.comment)
+    if marker is None or not marker.after:
+        return False
+    named = [token for token in user.tokens if token.id.name == marker.after]
     return any(Name.parse(token.id.name) is None and not is_marked_by(credential, token) for token in named)
 
 
@@ -380,11 +391,11 @@ def up_to_date(view: View) -> Finding:
 
 def changes(view: View) -> Iterator[datetime]:
     """Yield the times at which something will be to do."""
-    when = due_at(view.credential, view.marker.issued) if view.marker else view.now
+    when = view.due or view.now
     if view.credential.windows:
         when = windows.next_opening(view.credential.windows, max(when, view.now)) or when
     if when > view.now:
         yield when
-    if view.expiring_at:
-        yield view.expiring_at
+    if expiring_at := view.expiring_at:
+        yield expiring_at
     yield from (token.expire + MARGIN for token in view.others if token.expire)

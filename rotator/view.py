@@ -31,32 +31,43 @@ MARGIN = timedelta(seconds=2)
 """PVE's ``Date`` header has whole seconds, so our idea of its clock is that far off at most."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class View:
-    """An observation put in the protocol's terms. All that the checks ask is here, computed once."""
+    """An observation put in the protocol's terms. What every check asks is worked out at once, the rest when asked."""
 
     seen: Observation
     request: Request = field(default_factory=Request)
 
-    @property
-    def credential(self) -> Credential:
-        """The credential that was observed."""
-        return self.seen.credential
+    credential: Credential = field(init=False)
+    """The credential that was observed."""
+    now: datetime = field(init=False)
+    """PVE's time."""
+    record: Token | None = field(init=False)
+    """The token that the primary holds."""
+    markers: dict[TokenId, Marker] = field(init=False)
+    """The markers of the tokens that are this credential's own."""
+    current: TokenState | None = field(init=False)
+    """The token that the record names, as PVE knows it."""
+    marker: Marker | None = field(init=False)
+    """The marker of the token that the record names, if that lives and is ours."""
+    due: datetime | None = field(init=False)
+    """When the token that the record names is old enough to be replaced; None when its age is not known."""
 
-    @property
-    def now(self) -> datetime:
-        """PVE's time."""
-        return self.seen.now
+    def __post_init__(self) -> None:
+        """Work out what every check asks."""
+        seen = self.seen
+        self.credential, self.now = seen.credential, seen.now
+        self.record = seen.primary.token if isinstance(seen.primary, Held) else None
+        found = ((token.id, own_marker(seen.credential, token)) for token in seen.tokens)
+        self.markers = {token: marker for token, marker in found if marker}
+        self.current = next((token for token in seen.tokens if self.record and token.id == self.record.id), None)
+        self.marker = self.markers.get(self.current.id) if self.current else None
+        self.due = due_at(self.credential, self.marker.issued) if self.marker else None
 
     @property
     def may_adopt(self) -> bool:
         """Whether a token that we did not make may be taken over."""
         return self.credential.adopt or self.request.adopt
-
-    @cached_property
-    def record(self) -> Token | None:
-        """The token that the primary holds."""
-        return self.seen.primary.token if isinstance(self.seen.primary, Held) else None
 
     @property
     def is_pinned(self) -> bool:
@@ -66,17 +77,6 @@ class View:
     def is_pinned_token(self, token: TokenId) -> bool:
         """Whether it is the one token that a pinned credential is about."""
         return self.is_pinned and token == TokenId(self.credential.userid, self.credential.base)
-
-    @cached_property
-    def markers(self) -> dict[TokenId, Marker]:
-        """The markers of the tokens that are this credential's own."""
-        found = ((token.id, own_marker(self.credential, token)) for token in self.seen.tokens)
-        return {token: marker for token, marker in found if marker}
-
-    @cached_property
-    def current(self) -> TokenState | None:
-        """The token that the record names, as PVE knows it."""
-        return next((token for token in self.seen.tokens if self.record and token.id == self.record.id), None)
 
     @cached_property
     def ours(self) -> tuple[TokenState, ...]:
@@ -114,7 +114,7 @@ class View:
         name = Name.parse(token.name)
         return name.serial if name and name.base == self.credential.base else 0
 
-    @cached_property
+    @property
     def next_serial(self) -> int:
         """One above all that was seen, whoever made it: at PVE, and in every destination."""
         held = (it.token.id for it in self.seen.destinations if isinstance(it, Held) and it.token)
@@ -146,7 +146,7 @@ class View:
         """Whether the rotation that issued it may still be under way."""
         return self.now - self.markers[token.id].issued < self.credential.in_flight
 
-    @cached_property
+    @property
     def is_finished(self) -> bool:
         """Whether the record's token is ours and marked published, and every key of the record shows it."""
         marker = self.markers.get(self.record.id) if self.record else None
@@ -156,11 +156,6 @@ class View:
     def is_complete(self) -> bool:
         """Whether every key of the primary's record shows its token as configured."""
         return isinstance(self.seen.primary, Held) and self.seen.primary.is_complete
-
-    @property
-    def marker(self) -> Marker | None:
-        """The marker of the token that the record names, if that lives and is ours."""
-        return self.markers.get(self.current.id) if self.current else None
 
     @property
     def current_is_dead(self) -> bool:
@@ -213,13 +208,18 @@ def deadline(now: datetime, overlap: timedelta) -> datetime:
 def is_marked_by(credential: Credential, token: TokenState) -> bool:
     """Whether a token bears this credential's marker, whatever its name."""
     marker = Marker.parse(token.comment)
-    return marker is not None and (marker.owner, marker.credential) == (credential.owner, credential.name)
+    return marker is not None and is_of(credential, marker)
+
+
+def is_of(credential: Credential, marker: Marker) -> bool:
+    """Whether a marker is this credential's of this owner."""
+    return marker.credential == credential.name and marker.owner == credential.owner
 
 
 def own_marker(credential: Credential, token: TokenState) -> Marker | None:
     """Return the marker of a token that this credential of this owner issued, else None."""
     marker = Marker.parse(token.comment)
-    if not marker or not is_marked_by(credential, token):
+    if marker is None or not is_of(credential, marker):
         return None
     if credential.strategy is Strategy.REGENERATE:
         return marker if token.id.name == credential.base else None
@@ -252,4 +252,4 @@ def expiring_at(credential: Credential, issued: datetime | None, expire: datetim
 
 def at(when: datetime | None) -> str:
     """Write a time for people."""
-    return "never" if when is None else when.strftime("%Y-%m-%d %H:%M:%SZ")
+    return "never" if when is None else f"{when.replace(tzinfo=None).isoformat(' ', 'seconds')}Z"

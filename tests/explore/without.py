@@ -149,8 +149,8 @@ REMOVALS = (
         (
             Edit(
                 "view.py",
-                "(marker.owner, marker.credential) == (credential.owner, credential.name)",
-                "marker.credential == credential.name",
+                "return marker.credential == credential.name and marker.owner == credential.owner",
+                "return marker.credential == credential.name",
             ),
         ),
         "--kind normal --schedule later --how slow --depth 1",
