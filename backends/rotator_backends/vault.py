@@ -102,10 +102,14 @@ class VaultBackend:
         """
         self._check_mount(location)
         _check_fields(location, fields)
-        before = self._recent.promised(location, expected) or self._engine.read(location)
+        recent = self._recent.promised(location, expected)
+        before = recent or self._engine.read(location)
         _check_expected(location, before, expected)
         data = _merged(location, before.data or {}, fields)
-        return self._engine.write(location, data, before)
+        version = self._engine.write(location, data, before)
+        if recent:
+            self._recent.wrote(location)
+        return version
 
     def preflight(self, location: VaultLocation) -> None:
         """Return when a write could begin now: the node is well, the mount is right, the policy allows it.

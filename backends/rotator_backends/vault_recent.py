@@ -37,14 +37,21 @@ class Recent:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._readings: dict[VaultLocation, Reading] = {}
+        self._written: set[VaultLocation] = set()
+        """Where a promise was kept: what is read there next is to confirm that."""
         self._lock = threading.Lock()
 
     def saw(self, location: VaultLocation, state: State) -> None:
-        """Remember what was read, where the number of its version tells it from others."""
+        """Remember what was read, where the number of its version tells it from others.
+
+        What confirms a write is followed by no other, and is not kept: a service may ask nothing more for hours.
+        """
         with self._lock:
             self._tidy()
             self._readings.pop(location, None)
-            if state.data is not None and state.number:
+            if location in self._written:
+                self._written.discard(location)
+            elif state.data is not None and state.number:
                 content = Secret(json.dumps(dict(state.data)))
                 self._readings[location] = Reading(content, state.number, state.version, self._clock())
 
@@ -64,10 +71,16 @@ class Recent:
         is_good = reading and reading.is_promised and reading.version == expected
         return reading.state if reading and is_good else None
 
+    def wrote(self, location: VaultLocation) -> None:
+        """Note that a promised write is done."""
+        with self._lock:
+            self._written.add(location)
+
     def forget(self) -> None:
         """Let go of everything."""
         with self._lock:
             self._readings.clear()
+            self._written.clear()
 
     def _tidy(self) -> None:
         now = self._clock()

@@ -73,6 +73,32 @@ def test_what_was_read_is_relied_on_once() -> None:
     assert recent.promised(RECORD, THERE.version) is None
 
 
+def test_what_confirms_a_write_is_not_kept() -> None:
+    """No write follows it, and a service may ask nothing more for hours: so long the record would be in its memory."""
+    recent = Recent(lambda: 0.0)
+    recent.saw(RECORD, THERE)
+    recent.wrote(RECORD)
+    recent.saw(RECORD, THERE)
+    assert recent.promise(RECORD) is None
+    recent.saw(RECORD, THERE)
+    assert recent.promise(RECORD) == THERE
+
+
+def test_the_next_rotation_asks_four_times_too(sim: Simulated) -> None:
+    """Only what is read between the two is not kept."""
+    backend = sim.backend()
+    version = backend.write(PLACE, {"token_id": Secret("a")}, expected=None)
+    for value in ("b", "c"):
+        paths(sim)
+        backend.read(PLACE)
+        backend.preflight(PLACE)
+        version = backend.write(PLACE, {"token_id": Secret(value)}, expected=version)
+        backend.read(PLACE)
+        assert len(paths(sim)) == 4
+        backend.preflight(PLACE)
+        assert "GET sys/health" in paths(sim)
+
+
 def test_what_was_read_is_relied_on_only_where_it_is_expected() -> None:
     """A decision that was made on another version is not carried out on this one."""
     recent = Recent(lambda: 0.0)
