@@ -27,13 +27,13 @@ def test_no_schedule_of_two_rotators_with_one_preemption_breaks_the_promise(name
     """Every place at which one of two may be held up while the other, the clock or somebody else goes on."""
     covered = all_schedules(Theatre(BY_NAME[name]), 1)
     assert found(covered) == []
-    assert (covered.schedules > 5, covered.situations > 50) == (True, True)
+    assert (covered.schedules >= 10, covered.situations > 80) == (True, True)
 
 
 def test_no_schedule_in_which_one_of_two_dies_breaks_the_promise() -> None:
     """At every call, whichever begins."""
     covered = all_schedules(Theatre(BY_NAME["dying"]), 0)
-    assert (found(covered), covered.schedules > 10) == ([], True)
+    assert (found(covered), covered.schedules >= 15) == ([], True)
 
 
 @pytest.mark.parametrize("number", range(60))
