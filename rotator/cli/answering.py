@@ -34,7 +34,10 @@ class Desk:
     caught: Callable[[Exception], None]
 
     def site(self, listen: ListenSettings) -> Site:
-        """Put everything together that is answered at the usual address."""
+        """Put everything together that is answered at the usual address.
+
+        Raises: ``ConfigError`` for a token that could be guessed.
+        """
         from rotator.service import assets, button, entrance  # noqa: PLC0415 - with the libraries of the extra
         from rotator.service.gate import Gate  # noqa: PLC0415 - see above
         from rotator.service.sessions import Sessions  # noqa: PLC0415 - see above
@@ -43,6 +46,8 @@ class Desk:
 
         token, board = listen.token, self.service.board
         gate = Gate(lambda: self._read(token), self.clock) if token else None
+        if gate:
+            gate.check()
         sessions = Sessions(self.clock)
         offers, needs = listen.offers_rotation, gate is not None
         sheet = Sheet(lambda: board.standing, self.clock, offers_rotation=offers, needs_token=needs)

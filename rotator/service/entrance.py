@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from rotator.service.gate import Gate
 from rotator.service.sessions import Sessions
-from rotator.service.web import Access, Answer, Asked, Route, plain
+from rotator.service.web import Access, Answer, Asked, Route, unknown
 
 LOGIN, LOGOUT, SESSION = "/api/v1/login", "/api/v1/logout", "/api/v1/session"
 
@@ -18,7 +18,7 @@ def routes(gate: Gate, sessions: Sessions) -> Mapping[str, Route]:
 
     def login(asked: Asked) -> Answer:
         if not gate.knows(shown(asked.body())):
-            return plain(HTTPStatus.UNAUTHORIZED, why="this is not the token")
+            return unknown(gate.guesses, why="this is not the token")
         return Answer(HTTPStatus.NO_CONTENT, headers=(("Set-Cookie", sessions.open(gate.mark())),))
 
     def logout(asked: Asked) -> Answer:

@@ -1,19 +1,34 @@
-"""The bearer token that whoever asks must show."""
+"""The bearer token that whoever asks must show.
+
+Nobody is shut out because others guess, so the token has to be one that cannot be guessed: 16 characters at least. Of
+random base64 that is 96 bits: at a million guesses a second, far more than are answered here, half of them are through
+after 10^15 years.
+"""
 
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections.abc import Callable
 from hashlib import sha256
 from threading import Lock
 
 from rotator.clock import Clock
-from rotator.errors import RotatorError
+from rotator.errors import ConfigError, RotatorError
 from rotator.model import Secret
+from rotator.service.guesses import Guesses
 
 MEMORY = 60.0
 """Seconds for which the bearer token is not asked for again."""
+SHORTEST = 16
+"""Characters of a token."""
+
+log = logging.getLogger(__name__)
+
+
+class GuessableError(ConfigError):
+    """The token is so short that somebody could guess it."""
 
 
 class Gate:
@@ -29,6 +44,16 @@ class Gate:
         self._known: Secret | None = None
         self._since: float | None = None
         self._key = secrets.token_bytes(32)
+        self.guesses = Guesses(clock)
+
+    def check(self) -> None:
+        """Look at the token as it is now; one that cannot be read yet may be read later. Raises: ``GuessableError``."""
+        try:
+            self._long()
+        except GuessableError:
+            raise
+        except RotatorError:
+            return
 
     def admits(self, header: str) -> bool:
         """Say whether an ``Authorization`` header shows the token; takes as long for a wrong one as for a right one."""
@@ -38,7 +63,10 @@ class Gate:
     def knows(self, shown: bytes) -> bool:
         """Say whether this is the token; takes as long for a wrong one as for a right one."""
         known = self._current()
-        return bool(shown) and known is not None and hmac.compare_digest(shown, known.reveal().encode())
+        is_right = bool(shown) and known is not None and hmac.compare_digest(shown, known.reveal().encode())
+        if not is_right:
+            self.guesses.add()
+        return is_right
 
     def mark(self) -> str:
         """Return what stands for the token as it is now, and tells nothing of it; "" while there is none."""
@@ -51,7 +79,16 @@ class Gate:
             if self._since is None or now - self._since >= MEMORY:
                 self._since = now
                 try:
-                    self._known = self._read()
+                    self._known = self._long()
+                except GuessableError as error:
+                    log.warning("%s; nobody gets in by it", error.message)
                 except RotatorError:
                     return self._known
             return self._known
+
+    def _long(self) -> Secret:
+        token = self._read()
+        if len(token.reveal()) < SHORTEST:
+            message = f"service.token has less than {SHORTEST} characters, so that it could be guessed"
+            raise GuessableError(message, hint="make a random one: head -c 32 /dev/urandom | base64")
+        return token

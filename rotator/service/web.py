@@ -14,6 +14,7 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from rotator.service.gate import Gate
+from rotator.service.guesses import REST, Guesses
 from rotator.service.hosts import is_ours, is_same_origin
 from rotator.service.sessions import Session, Sessions
 
@@ -131,7 +132,7 @@ class Site:
         if is_guarded and not asked.is_proven:
             if route.otherwise:
                 return plain(HTTPStatus.SEE_OTHER, ("Location", route.otherwise))
-            return plain(HTTPStatus.UNAUTHORIZED, ("WWW-Authenticate", 'Bearer realm="rotate"'))
+            return unknown(self.gate.guesses if self.gate and asked.header("Authorization") else None)
         return forgery(route, asked) if asked.environ["REQUEST_METHOD"] == "POST" else None
 
 
@@ -155,6 +156,14 @@ def foreign(asked: Asked) -> Answer | None:
     if asked.environ.get("CONTENT_TYPE", "").partition(";")[0].strip() != JSON:
         return plain(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     return None
+
+
+def unknown(guesses: Guesses | None = None, *, why: str = "") -> Answer:
+    """Refuse who has not shown the token; ``guesses`` where another one was shown."""
+    if guesses and guesses.are_many:
+        wait = ("Retry-After", str(round(REST)))
+        return plain(HTTPStatus.TOO_MANY_REQUESTS, wait, why="too many wrong tokens; the right one is let in at once")
+    return plain(HTTPStatus.UNAUTHORIZED, ("WWW-Authenticate", 'Bearer realm="rotate"'), why=why)
 
 
 def plain(status: HTTPStatus, *headers: tuple[str, str], why: str = "") -> Answer:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.clock import SystemClock
+from rotator.errors import ConfigError
 from rotator.model import Request, Secret
 from rotator.service.gate import Gate
 from rotator.service.hosts import is_ours
@@ -123,6 +124,66 @@ def test_a_token_that_is_empty_opens_nothing() -> None:
     """Or whoever shows nothing at all had shown it."""
     gate = Gate(lambda: Secret(""), SystemClock())
     assert not any((gate.knows(b""), gate.admits("Bearer "), gate.admits("Bearer")))
+
+
+def test_guesses_are_told_once_and_shut_nobody_out(house: House, canary: str, caplog: pytest.LogCaptureFixture) -> None:
+    """After ten wrong ones comes 429, at either door; the right one is let in at each moment, and so are sessions."""
+    url = house.open(guarded(house, canary))
+    cookie, _ = logged_in(url, canary)
+    tries = [ask(url, "/metrics", Authorization=f"Bearer guess-{number}").status for number in range(6)]
+    tries += [post(url, LOGIN, {"token": f"guess-{number}"}).status for number in range(5)]
+    assert tries == [401] * 10 + [429]
+    late = [ask(url, "/metrics", Authorization="Bearer guess"), post(url, LOGIN, {"token": "guess"})]
+    assert [(it.status, it.headers["retry-after"]) for it in late] == [(429, "60")] * 2
+    assert ask(url, "/metrics", Authorization=f"Bearer {canary}").status == 200
+    assert post(url, LOGIN, {"token": canary}).status == 204
+    assert ask(url, "/metrics", Cookie=cookie).status == 200
+    assert ask(url, "/metrics").status == 401
+    told = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "guesses at service.token" in told[0]
+    assert "guess-" not in caplog.text
+
+
+def test_a_burst_of_guesses_ends_with_a_minute_of_rest(
+    house: House, canary: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who goes on more slowly is of the same burst, and is not told of again; the next burst is."""
+    url, clock = house.open(guarded(house, canary)), house.street.clock
+
+    def wrong() -> int:
+        return ask(url, "/metrics", Authorization="Bearer wrong").status
+
+    assert [wrong() for _ in range(11)] == [401] * 10 + [429]
+    clock.sleep(59)
+    assert wrong() == 429
+    clock.sleep(60)
+    assert [wrong() for _ in range(11)] == [401] * 10 + [429]
+    assert len(caplog.records) == 2
+
+
+def test_a_token_that_could_be_guessed_is_not_served_with(house: House, canary: str) -> None:
+    """The service says so at its start; one that is put in its place later lets nobody in, and the known one holds."""
+    with pytest.raises(ConfigError, match="less than 16 characters") as caught:
+        house.open(guarded(house, "fifteen-letters"))
+    assert "/dev/urandom" in caught.value.hint
+    url = house.open(guarded(house, "sixteen-letters-"))
+    assert ask(url, "/metrics", Authorization="Bearer sixteen-letters-").status == 200
+    house.keep("short")
+    house.street.clock.sleep(61)
+    shown = ("short", "sixteen-letters-", canary)
+    assert [ask(url, "/metrics", Authorization=f"Bearer {it}").status for it in shown] == [401, 200, 401]
+
+
+def test_a_token_that_cannot_be_read_yet_keeps_nothing_from_starting(house: House, canary: str) -> None:
+    """Its store may answer later; until then nobody is let in."""
+    listen = guarded(house, canary)
+    (house.street.folder / "page-token").unlink()
+    url = house.open(listen)
+    assert ask(url, "/metrics", Authorization=f"Bearer {canary}").status == 401
+    house.keep(canary)
+    house.street.clock.sleep(61)
+    assert ask(url, "/metrics", Authorization=f"Bearer {canary}").status == 200
 
 
 def test_a_session_ends_when_it_is_left_or_idle_or_old(house: House, canary: str) -> None:

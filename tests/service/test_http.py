@@ -29,6 +29,7 @@ from tests.service.process import serving
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+FIRST, SECOND = "the-first-of-them", "the-second-of-them"
 
 
 def test_it_is_healthy_as_long_as_the_loop_comes_round(house: House) -> None:
@@ -152,7 +153,7 @@ def test_metrics_need_the_token_and_probes_do_not(house: House, canary: str) -> 
 def test_a_token_that_was_changed_holds_after_a_minute(house: House) -> None:
     """It is asked for once a minute, however often somebody tries; what was known holds while it cannot be read."""
     clock, calls = house.street.clock, list[str]()
-    answers: list[Secret | None] = [Secret("first"), Secret("second"), None]
+    answers: list[Secret | None] = [Secret(FIRST), Secret(SECOND), None]
 
     def read() -> Secret:
         calls.append("read")
@@ -161,13 +162,13 @@ def test_a_token_that_was_changed_holds_after_a_minute(house: House) -> None:
         return answer
 
     gate = Gate(read, clock)
-    assert gate.admits("Bearer first")
-    assert not gate.admits("Bearer second")
+    assert gate.admits(f"Bearer {FIRST}")
+    assert not gate.admits(f"Bearer {SECOND}")
     clock.sleep(61)
-    assert gate.admits("Bearer second")
-    assert not gate.admits("Bearer first")
+    assert gate.admits(f"Bearer {SECOND}")
+    assert not gate.admits(f"Bearer {FIRST}")
     clock.sleep(61)
-    assert gate.admits("Bearer second")
+    assert gate.admits(f"Bearer {SECOND}")
     assert len(calls) == 3
 
 
