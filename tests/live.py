@@ -35,6 +35,11 @@ STORES = (
         (("VAULT_ADDR", "BAO_ADDR"), ("ROTATE_TEST_VAULT_TOKEN",)),
         ("tests/contract/test_vault.py", "tests/vault"),
     ),
+    Store(
+        "Terraform's module for Vault",
+        (("VAULT_ADDR", "BAO_ADDR"), ("ROTATE_TEST_VAULT_TOKEN",), ("ROTATE_TEST_TERRAFORM",)),
+        ("tests/deploy/terraform_module.py", "tests/deploy/terraform_page.py", "tests/system/vault/test_page.py"),
+    ),
     Store("AWS Secrets Manager", (("ROTATE_TEST_AWS_ENDPOINT",),), ("tests/contract/test_aws.py",)),
     Store(
         "Kubernetes",

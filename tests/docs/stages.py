@@ -31,14 +31,10 @@ ELSEWHERE: Mapping[str, str] = {
     "deploy/observability/README.md": "tests/system/observability/test_page.py",
     "deploy/proxmox/README.md": "tests/system/proxmox/test_set_up.py",
     "deploy/systemd/README.md": "tests/system/systemd/test_units.py",
+    "deploy/vault/README.md": "tests/system/vault/test_page.py",
     "guides/service.md": "tests/system/page/test_guide.py",
 }
-"""Pages whose shells a test of their own types, all of them."""
-
-BY_HAND: Mapping[str, str] = {
-    "deploy/vault/README.md": "its module needs Terraform and a server that is made for it",
-}
-"""Pages of ``deploy`` with commands that only people type, and why. The README and the guides have none."""
+"""Pages whose shells a test of their own types, all of them; those with Terraform, ``make test-live``."""
 
 WITH_CONSUMERS = ("guides/ansible.md",)
 """Pages that ``make consumers`` follows."""
@@ -57,7 +53,7 @@ def consoles(page: str) -> set[str]:
     return {it.line for block in blocks(page) if block.language == "console" for it in commands(block)}
 
 
-def untyped(page: str, followed: Collection[str] = (*WORLDS, *ELSEWHERE, *WITH_CONSUMERS, *BY_HAND)) -> list[str]:
+def untyped(page: str, followed: Collection[str] = (*WORLDS, *ELSEWHERE, *WITH_CONSUMERS)) -> list[str]:
     """List the blocks with commands on a page that no test types."""
     if page in followed:
         return []

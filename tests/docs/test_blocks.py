@@ -129,11 +129,6 @@ def test_every_page_that_is_followed_has_a_shell() -> None:
         assert shells(page), page
 
 
-def test_only_what_is_deployed_is_typed_by_hand() -> None:
-    """What is a promise for newcomers is typed by tests."""
-    assert all(page.startswith("deploy/") for page in stages.BY_HAND)
-
-
 @pytest.mark.parametrize("page", OWN)
 def test_a_page_with_a_test_of_its_own_is_named_there(page: str) -> None:
     """Which takes the blocks from the page, in its order, and so also those that are written later."""

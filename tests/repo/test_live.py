@@ -9,6 +9,7 @@ import sys
 from tests.live import STORES
 from tests.repo.tree import ROOT, read
 
+TOKEN, PROGRAM = "ROTATE_TEST_VAULT_TOKEN", "ROTATE_TEST_TERRAFORM"
 VARIABLES = [name for store in STORES for group in store.variables for name in group]
 
 
@@ -25,6 +26,7 @@ def test_without_a_store_nothing_is_run() -> None:
     assert done.returncode == 2
     assert done.stdout.splitlines() == [
         "Vault or OpenBao: not tested, VAULT_ADDR or BAO_ADDR and ROTATE_TEST_VAULT_TOKEN not set",
+        f"Terraform's module for Vault: not tested, VAULT_ADDR or BAO_ADDR and {TOKEN} and {PROGRAM} not set",
         "AWS Secrets Manager: not tested, ROTATE_TEST_AWS_ENDPOINT not set",
         "Kubernetes: not tested, ROTATE_TEST_KUBECONFIG not set",
     ]
