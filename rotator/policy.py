@@ -121,7 +121,7 @@ def foreign(view: View) -> Iterator[str]:
     for place, seen in zip(view.credential.destinations, view.seen.destinations, strict=True):
         if isinstance(seen, Held) and seen.token and view.is_foreign(seen.token.id):
             yield f"{place.label} holds {seen.token.id}"
-    for token in view.seen.tokens if view.is_pinned else ():
+    for token in view.seen.tokens:
         if view.is_pinned_token(token.id) and view.is_foreign(token.id):
             yield f"PVE has {token.id}"
 

@@ -22,7 +22,7 @@ from rotator.model import (
     Window,
 )
 from rotator.policy import Reason, judge, judge_at_a_glance
-from rotator.view import View, at_a_glance, deadline, due_at
+from rotator.view import View, at, at_a_glance, deadline, due_at
 from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, NOW, USER, foreign, held, ours, seen
 
 CURRENT = ours(7)
@@ -37,6 +37,13 @@ def test_a_deadline_has_whole_seconds_and_is_never_early() -> None:
     assert deadline(NOW, HOUR) == NOW + HOUR
     assert deadline(NOW + INSTANT, HOUR) == NOW + HOUR + SECOND
     assert deadline(NOW + SECOND - INSTANT, HOUR) == NOW + HOUR + SECOND
+
+
+def test_times_for_people_have_whole_seconds() -> None:
+    """PVE's clock is known no better, and nobody reads on after the seconds."""
+    when = NOW.replace(hour=7, minute=5, second=9, microsecond=123456)
+    assert at(when) == at(when.replace(microsecond=0)) == f"{when:%Y-%m-%d} 07:05:09Z"
+    assert at(None) == "never"
 
 
 def test_the_time_that_is_due_is_the_same_on_every_machine() -> None:
