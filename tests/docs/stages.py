@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from tests.docs.pages import ROOT, Block, blocks, commands
 
-PLACES = ("README.md", "guides/*.md", "backends/*.md", "deploy/**/*.md", "examples/**/*.md")
+PLACES = ("README.md", "guides/*.md", "backends/*.md", "deploy/**/*.md", "examples/**/*.md", "rotator/**/*.md")
 PAGES = tuple(sorted({str(path.relative_to(ROOT)) for place in PLACES for path in ROOT.glob(place)}))
 
 WORLDS: Mapping[str, str] = {
@@ -36,6 +36,12 @@ ELSEWHERE: Mapping[str, str] = {
 }
 """Pages whose shells a test of their own types, all of them; those with Terraform, ``make test-live``."""
 
+CONSOLES: Mapping[str, str] = {
+    "rotator/METRICS.md": "tests/docs/test_reference.py",
+    "rotator/testing/README.md": "tests/docs/test_reference.py",
+}
+"""Pages with consoles and no shells that a test of their own types, all of them."""
+
 WITH_CONSUMERS = ("guides/ansible.md",)
 """Pages that ``make consumers`` follows."""
 
@@ -53,7 +59,7 @@ def consoles(page: str) -> set[str]:
     return {it.line for block in blocks(page) if block.language == "console" for it in commands(block)}
 
 
-def untyped(page: str, followed: Collection[str] = (*WORLDS, *ELSEWHERE, *WITH_CONSUMERS)) -> list[str]:
+def untyped(page: str, followed: Collection[str] = (*WORLDS, *ELSEWHERE, *CONSOLES, *WITH_CONSUMERS)) -> list[str]:
     """List the blocks with commands on a page that no test types."""
     if page in followed:
         return []

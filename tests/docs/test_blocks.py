@@ -18,7 +18,7 @@ import yaml
 from rotator.presets import PRESETS
 from tests.docs import stages
 from tests.docs.pages import GUIDES, ROOT, Block, blocks, read
-from tests.docs.stages import PAGES, shells, untyped
+from tests.docs.stages import PAGES, consoles, shells, untyped
 
 SHELL = "/bin/sh"
 PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -63,6 +63,7 @@ def check_python(text: str) -> None:
 
 
 OWN = [page for page in stages.ELSEWHERE if page in PAGES]
+TESTED = {**stages.ELSEWHERE, **stages.CONSOLES}
 
 CHECKS: dict[str, Callable[[str], object]] = {
     "console": lambda text: None if re.match(r"[$#] ", text) else pytest.fail("a console begins with a prompt"),
@@ -120,6 +121,8 @@ def test_a_page_that_nobody_follows_is_noticed() -> None:
     """Each shell of it is named; what a shell shows may also be typed in a console of the same page."""
     page = "guides/vault.md"
     assert untyped(page, followed=()) == [f"{page}:{block.line}" for block in shells(page)]
+    reference = "rotator/METRICS.md"
+    assert untyped(reference, followed=()) == [f"{it.page}:{it.line}" for it in blocks(reference)] != []
     assert shells("guides/leaked.md") != [] == untyped("guides/leaked.md", followed=())
 
 
@@ -127,12 +130,15 @@ def test_every_page_that_is_followed_has_a_shell() -> None:
     """A page that is not there, or has nothing to type in a shell, is not in the list."""
     for page in (*stages.WORLDS, *OWN, *stages.WITH_CONSUMERS):
         assert shells(page), page
+    for page in stages.CONSOLES:
+        assert consoles(page), page
+        assert not shells(page), page
 
 
-@pytest.mark.parametrize("page", OWN)
+@pytest.mark.parametrize("page", [*OWN, *stages.CONSOLES])
 def test_a_page_with_a_test_of_its_own_is_named_there(page: str) -> None:
     """Which takes the blocks from the page, in its order, and so also those that are written later."""
-    module = read(stages.ELSEWHERE[page])
+    module = read(TESTED[page])
     assert f'"{page}"' in module
     assert re.search(r"for block in (blocks|shells)\(", module)
 

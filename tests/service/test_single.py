@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.service.metrics import METRICS, Kind
 from tests.cli.lab import Lab
+from tests.service.gateway import Gateway, listening
 
 
 def values(text: str) -> dict[tuple[str, ...], float]:
@@ -23,37 +21,11 @@ def values(text: str) -> dict[tuple[str, ...], float]:
     return {(it.name, *(it.labels[key] for key in sorted(it.labels))): it.value for it in samples}
 
 
-@dataclass
-class Gateway:
-    """A Pushgateway, as far as pushing goes."""
-
-    status: int = 200
-    pushed: list[tuple[str, str, str]] = field(default_factory=list)
-    url: str = ""
-
-
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
     """Return one that listens on loopback."""
-    made = Gateway()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            made.pushed.append((self.command, self.path, body))
-            self.send_response(made.status)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+    with listening() as made:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def test_due_leaves_a_file_that_tells_how_everything_stands(lab: Lab, tmp_path: Path) -> None:
