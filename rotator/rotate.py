@@ -18,7 +18,7 @@ from rotator.act import Act, LostError, Ports
 from rotator.errors import ExitCode, LockedOutError, RefusedError, RotatorError, UnreachableError
 from rotator.events import Outcome, Step
 from rotator.marker import RANDOM_ALPHABET, RANDOM_LENGTH
-from rotator.model import Credential, Observation, Request, Unread, UserState
+from rotator.model import Credential, Held, Observation, Request, Unread, UserState
 from rotator.narrate import Narrator
 from rotator.observe import by_list, observe_tokens
 from rotator.plan import STOPPED, Plan, decide, is_settled_by_list
@@ -152,7 +152,7 @@ class Run:
 
         None when it must be looked at: something special was asked for, or something is left.
         """
-        if self.request != Request():
+        if self.request != Request() or leaves_unfinished(act):
             return None
         user = UserState(self.credential.userid, tokens=tuple(act.tokens.values()))
         return judge_at_a_glance(self.credential, user, self.ports.pve.now())
@@ -198,6 +198,13 @@ class Run:
             done=tuple(self.done),
             notes=tuple(self.notes),
         )
+
+
+def leaves_unfinished(act: Act) -> bool:
+    """Whether an act that only tidied up has read a destination that does not show what is current."""
+    if act.plan.issues or act.plan.finding.reason is Reason.UNFINISHED:
+        return False
+    return any(isinstance(it, Held) and not act.view.is_current(it) for it in act.seen.destinations)
 
 
 def reason_of(error: RotatorError, act: Act | None) -> str:

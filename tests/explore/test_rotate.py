@@ -77,6 +77,37 @@ def test_after_tidying_up_no_look_is_needed(w: World, calls: Calls) -> None:
     assert result.reason == "up-to-date"
 
 
+def test_a_mirror_that_was_seen_to_lack_the_token_is_written_after_tidying_up(w: World) -> None:
+    """PVE's list does not tell it, and the next run would not read it any more."""
+    ci = w.settled(mirrors=1)
+    w.run(ci, forced=True)
+    w.clock.pass_by(ci.overlap + MINUTE)
+    w.store.put("mirror-1.json", NOTE)
+    result = w.run(ci)
+    assert (result.reason, result.done) == ("up-to-date", ("overlap-passed", "unfinished"))
+    assert w.works("mirror-1.json")
+
+
+def test_a_mirror_that_was_not_seen_keeps_nobody_after_tidying_up(w: World, calls: Calls) -> None:
+    """What it holds is not known, and it will be written with the next rotation."""
+    ci = w.settled(mirrors=1)
+    w.run(ci, forced=True)
+    w.clock.pass_by(ci.overlap + MINUTE)
+    result = w.run(ci, guard=calls.fail("read mirror-1.json", AWAY))
+    assert (result.reason, result.done) == ("up-to-date", ("overlap-passed",))
+
+
+def test_what_an_act_has_mended_is_not_looked_at_again(w: World, calls: Calls) -> None:
+    """A mirror was written and read back; whether by a rotation or after one."""
+    ci = w.settled(mirrors=1)
+    w.store.put("mirror-1.json", NOTE)
+    assert w.run(ci, guard=calls).done == ("unfinished",)
+    assert calls.labels[-1] == "read mirror-1.json"
+    w.store.put("mirror-1.json", NOTE)
+    assert w.run(ci, guard=calls, forced=True).done == ("forced",)
+    assert calls.labels[-1] == FIRST_PUT
+
+
 def test_after_tidying_up_without_a_record_it_is_filled(w: World) -> None:
     """PVE's list does not tell that nothing is published."""
     ci = w.settled()
