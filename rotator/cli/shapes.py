@@ -53,13 +53,8 @@ class Document(Shape, Generic[ShapeT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran(Shape):
-    """How ``now``, ``due`` and ``adopt`` left one credential.
-
-    ``reason`` and ``message`` say why nothing more was done, or what failed; ``step`` is the step that failed, ``live``
-    what is live now where something failed. ``token`` is the one that is published, "" where that is not known.
-    ``until`` is when something will be to do. ``done`` are the reasons of what was finished, in order.
-    """
+class OfCredential(Shape):
+    """What every result about one credential begins with: what it means for a script, why, and what to do."""
 
     credential: str
     cluster: str
@@ -67,6 +62,17 @@ class Ran(Shape):
     reason: str
     message: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran(OfCredential):
+    """How ``now``, ``due`` and ``adopt`` left one credential.
+
+    ``reason`` and ``message`` say why nothing more was done, or what failed; ``step`` is the step that failed, ``live``
+    what is live now where something failed. ``token`` is the one that is published, "" where that is not known.
+    ``until`` is when something will be to do. ``done`` are the reasons of what was finished, in order.
+    """
+
     step: str
     live: str
     token: str
@@ -84,19 +90,13 @@ class PlannedStep(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned(Shape):
+class Planned(OfCredential):
     """What ``plan`` and ``--dry-run`` say would happen to one credential.
 
     ``reason`` and ``message`` are the finding, ``steps`` what follows from it (none: nothing would be done),
     ``warnings`` what this credential gives up, ``until`` when something will be to do if nothing is now.
     """
 
-    credential: str
-    cluster: str
-    exit_code: int
-    reason: str
-    message: str
-    hint: str
     steps: tuple[PlannedStep, ...]
     warnings: tuple[str, ...]
     until: datetime | None
@@ -111,19 +111,13 @@ class Retiring(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stands(Shape):
+class Stands(OfCredential):
     """How ``status`` finds one credential.
 
     ``token`` is the published one, ``issued`` and ``age`` (seconds) its own; ``due`` is when it is to be replaced,
     ``expires`` when PVE ends it. ``orphans`` are tokens that were issued and never published.
     """
 
-    credential: str
-    cluster: str
-    exit_code: int
-    reason: str
-    message: str
-    hint: str
     paused: bool
     token: str
     issued: datetime | None
@@ -167,19 +161,13 @@ class Found(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopted(Shape):
+class Adopted(OfCredential):
     """What ``adopt`` found and did for one credential.
 
     ``found`` is null when there is nothing to take over (``message`` says why). ``steps`` is what taking over means,
     ``run`` how it ended; null when it was not begun: with ``--dry-run``, or because somebody said no.
     """
 
-    credential: str
-    cluster: str
-    exit_code: int
-    reason: str
-    message: str
-    hint: str
     found: Found | None
     steps: tuple[PlannedStep, ...]
     run: Ran | None
