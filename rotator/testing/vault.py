@@ -60,13 +60,15 @@ class SimulatedVault:
 
     ``leader`` is where a standby that does not forward (``forwards``) sends clients: an address, or "" when there is
     no active node. With ``client_authority`` it asks for client certificates of that authority, and with
-    ``demands_certificate`` takes nobody without one. Without ``tls`` it speaks in the clear.
+    ``demands_certificate`` takes nobody without one. Without ``tls`` it speaks in the clear. It listens on loopback, at
+    any port that is free where ``port`` names none.
     """
 
     def __init__(
         self,
         *,
         tls: bool = True,
+        port: int = 0,
         clock: Callable[[], float] = time.time,
         client_authority: trustme.CA | None = None,
         demands_certificate: bool = False,
@@ -82,7 +84,7 @@ class SimulatedVault:
         authority = trustme.CA()
         self.ca_pem: bytes = authority.cert_pem.bytes()
         context = _context(authority, client_authority, demanding=demands_certificate) if tls else None
-        self._server = VaultServer(self._answer, context)
+        self._server = VaultServer(self._answer, context, ("127.0.0.1", port))
         host, port = self._server.server_address[:2]
         self.address = f"{'https' if tls else 'http'}://{host!s}:{port}"
 

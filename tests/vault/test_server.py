@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,16 @@ def test_it_seals_and_opens(sim: Simulated) -> None:
     assert sim.admin().sys.read_health_status(method="GET").status_code == 503
     sim.server.sealed = False
     assert sim.admin().sys.read_health_status(method="GET")["sealed"] is False
+
+
+def test_it_listens_at_the_port_that_it_is_given(tmp_path: Path) -> None:
+    """Where configurations that are already written expect it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with simulated(tmp_path, port=port, tls=False) as sim:
+        assert sim.address == f"http://127.0.0.1:{port}"
+        assert requests.get(f"{sim.address}/v1/sys/health", timeout=10).json()["sealed"] is False
 
 
 def test_a_rate_limit_ends_with_its_interval(tmp_path: Path) -> None:
