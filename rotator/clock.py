@@ -6,6 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine sleeps (Linux): PVE does, and what its clock shows is reckoned by this one."""
+
 
 class Clock(Protocol):
     """Wall time for events, monotonic time for durations, and waiting."""
@@ -31,8 +34,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Tell seconds that only ever go on."""
-        return time.monotonic()
+        """Tell seconds that only ever go on, also while the machine sleeps."""
+        return time.clock_gettime(BOOT)
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

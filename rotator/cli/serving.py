@@ -24,7 +24,7 @@ from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, survivin
 from rotator.cli.notifying import telling
 from rotator.cli.stopping import Stop, handling, leave, stopping
 from rotator.cli.voice import say
-from rotator.clock import Clock
+from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError, RotatorError
 from rotator.events import Listener
 from rotator.settings import Settings
@@ -98,9 +98,7 @@ def serve(
     Example: rotate serve
     """
     require_extra()
-    from rotator.service.axis import AwakeClock  # noqa: PLC0415 - see above
-
-    clock, wish = asked.clock or AwakeClock(), Wish(log_format, log_level).loud(verbose=asked.verbose)
+    clock, wish = asked.clock or SystemClock(), Wish(log_format, log_level).loud(verbose=asked.verbose)
     with logging_to_stderr(wish, clock) as log, surviving(log.caught):
         try:
             candidacy = Candidacy(leader, timedelta(seconds=lease_duration), shard)

@@ -11,21 +11,10 @@ zone of the axis, so that nobody needs to convert it into that zone.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 
-from rotator.clock import Clock, SystemClock
-
-_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-class AwakeClock(SystemClock):
-    """The machine's clock, whose monotonic time goes on while the machine sleeps (Linux)."""
-
-    def monotonic(self) -> float:
-        """Tell seconds that only ever go on."""
-        return time.clock_gettime(_BOOT)
+from rotator.clock import Clock
 
 
 class AxisZone(tzinfo):
