@@ -8,7 +8,7 @@ Scalars are read as YAML 1.2 reads them, which is what editors expect: ``no``, `
 with a leading zero is text too, for YAML 1.1 and 1.2 disagree what it means.
 
 Of the credentials only their data is kept, because where each of their parts stands takes five times as much memory.
-Whoever asks for it has the text read once more: that is whoever has something to complain of, or to change.
+Whoever asks for it, to complain of something or to change it, has that one credential's text read once more.
 
 No problem repeats a value, the name of an anchor, alias or tag, or a key below a key whose value is a secret: a
 password that was written without quotes may look like any of them.
@@ -17,10 +17,12 @@ password that was written without quotes may look like any of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -44,6 +46,8 @@ _WORDS: Mapping[str, bool | None] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,15}\.[0-9]{1,15}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_MARK = "\ufeff"
+"""Some editors write it at the beginning; libyaml does not count it, PyYAML does."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -61,6 +65,9 @@ class Node:
     """Its end has not been seen yet."""
 
 
+_NOTHING = Node(0, 0, 0, 0, None, "")
+
+
 @dataclass(slots=True, eq=False)
 class MappingNode(Node):
     """``members`` is what each key holds, merged keys included, and ``keys`` is where that key stands."""
@@ -72,22 +79,17 @@ class MappingNode(Node):
 
 @dataclass(slots=True, eq=False)
 class ListNode(Node):
-    """A list with its items in order; those of the long list are left out at the first reading."""
+    """A list with its items in order."""
 
-    items: list[Node] = field(default_factory=list)
+    items: list[Node] | LongList = field(default_factory=list)
 
 
 class Document:
-    """What a file says, and where, which is found by reading it again."""
+    """What a file says, and where."""
 
-    def __init__(self, data: Any, read_again: Callable[[], Node]) -> None:  # noqa: ANN401 - JSON
-        self.data = data
-        self._read_again = read_again
-
-    @cached_property
-    def root(self) -> Node:
-        """The whole of it with the places of all its parts."""
-        return self._read_again()
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.data: Any = root.value
 
     def node(self, loc: Loc) -> Node | None:
         """Return the part at the end of the way, None when the way leads nowhere."""
@@ -147,23 +149,26 @@ def read_document(text: str, *, loader: Any = LOADER) -> tuple[Document | None, 
 
     A duplicate key is reported and its first value kept, so that the rest can be checked all the same.
     """
-    builder = _Builder(LONG)
+    anchors: dict[str, Node] = {}
+    builder = _Builder(anchors, LongList(text, loader, anchors))
     try:
         root = builder.build(_events(text, loader))
     except _UnreadableError as error:
         return None, [*builder.problems, error.problem]
+    if builder.is_ambiguous:
+        root = _Builder({}).build(_events(text, loader))
     if root.value is None:
         return None, [Problem(0, 0, "", "the file is empty", "write at least version, owner, clusters and credentials")]
-    return Document(root.value, lambda: _Builder().build(_events(text, loader))), builder.problems
+    return Document(root), builder.problems
 
 
 def _events(text: str, loader: Any) -> Iterator[Any]:  # noqa: ANN401 - yaml's
-    if found := _UNPRINTABLE.search(text, 1 if text.startswith("\ufeff") else 0):
+    if found := _UNPRINTABLE.search(text, 1 if text.startswith(_MARK) else 0):
         line = text.count("\n", 0, found.start()) + 1
         column = found.start() - text.rfind("\n", 0, found.start())
         raise _UnreadableError(Problem(line, column, "", "a character that YAML does not allow", "remove it"))
     try:
-        events = loader(text)
+        events = loader(text.removeprefix(_MARK))
         while events.check_event():
             yield events.get_event()
     except yaml.YAMLError as error:
@@ -179,14 +184,62 @@ def _translated(error: yaml.YAMLError) -> Problem:
     return Problem(mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", f"not YAML: {what}", _QUOTE)
 
 
+class LongList:
+    """The items of the long list: each is read again, from its own part of the text, when it is asked for.
+
+    ``anchors`` are those of the whole text, each name of which must stand for one thing only.
+    """
+
+    def __init__(self, text: str, loader: Any, anchors: MutableMapping[str, Node]) -> None:  # noqa: ANN401 - yaml's
+        self._text = text.removeprefix(_MARK)
+        self._loader = loader
+        self._anchors = anchors
+        self._begins, self._ends, self._lines, self._columns = array("L"), array("L"), array("L"), array("L")
+        self._last = -1, Node(0, 0, 0, 0, None, "")
+        self.is_flow = False
+
+    def begin(self, mark: Any) -> None:  # noqa: ANN401 - yaml's
+        """Note where the next item begins."""
+        self._begins.append(mark.index)
+        self._lines.append(mark.line)
+        self._columns.append(mark.column)
+
+    def end(self, mark: Any) -> None:  # noqa: ANN401 - yaml's
+        """Note where it ends."""
+        self._ends.append(mark.index)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[Node]:
+        """Yield one after the other."""
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, at: int) -> Node:
+        """Return one; the last is remembered, as most is asked of one after the other."""
+        if self._last[0] != at:
+            self._last = at, self._read(at)
+        return self._last[1]
+
+    def _read(self, at: int) -> Node:
+        line, column = self._lines[at], self._columns[at]
+        text = " " * column + self._text[self._begins[at] : self._ends[at]]
+        node, anchors = Node(line, column, line, column, None, ""), ChainMap({}, self._anchors)
+        with suppress(_UnreadableError):
+            if self.is_flow:
+                whole = _Builder(anchors, line=line - 1).build(_events(f"[\n{text}]", self._loader))
+                return whole.items[0] if isinstance(whole, ListNode) else node
+            node = _Builder(anchors, line=line).build(_events(text, self._loader), node)
+        return node
+
+
 @dataclass(slots=True)
 class _Frame:
     """A list or a mapping whose end has not been seen, and the key of it that waits for its value."""
 
     node: MappingNode | ListNode
     key: Node | None = None
-    is_long: bool = False
-    """Its items are not kept, only what they say."""
 
     @property
     def wants_key(self) -> bool:
@@ -196,43 +249,38 @@ class _Frame:
 class _Builder:
     """Takes events one by one; keeps its own stack, so that depth costs no recursion.
 
-    ``long`` is the key at the top whose list keeps no items, unless it has an anchor: then it may be merged elsewhere.
+    ``long`` takes the items of the long list, unless that has an anchor: then it may be merged elsewhere. ``anchors``
+    are those that stand above, and are added to; ``line`` is where the text begins.
     """
 
-    def __init__(self, long: str | None = None) -> None:
+    def __init__(self, anchors: MutableMapping[str, Node], long: LongList | None = None, line: int = 0) -> None:
         self.problems: list[Problem] = []
+        self.is_ambiguous = False
+        """Whether an anchor's name was used twice."""
         self._long = long
-        self._root = Node(0, 0, 0, 0, None, "")
+        self._line = line
         self._stack: list[_Frame] = []
-        self._anchors: dict[str, Node] = {}
+        self._anchors = anchors
         self._texts: dict[str, str] = {}
         """What is said many times is kept once."""
         self._has_document = False
-        self._take: Mapping[type, Callable[[Any], None]] = {
-            yaml.ScalarEvent: self._scalar,
-            yaml.MappingStartEvent: self._start_mapping,
-            yaml.SequenceStartEvent: self._start_list,
-            yaml.MappingEndEvent: self._end,
-            yaml.SequenceEndEvent: self._end,
-            yaml.AliasEvent: self._alias,
-            yaml.DocumentStartEvent: self._start_document,
-        }
 
-    def build(self, events: Iterator[Any]) -> Node:
-        """Build the whole; without a value where there is none. Raises: ``_UnreadableError``."""
+    def build(self, events: Iterator[Any], root: Node = _NOTHING) -> Node:
+        """Build the whole; ``root`` where there is none. Raises: ``_UnreadableError``."""
+        self._root = root
         for event in events:
-            if take := self._take.get(type(event)):
-                take(event)
+            if take := self._takes.get(type(event)):
+                take(self, event)
         return self._root
 
     def _start_document(self, event: Any) -> None:  # noqa: ANN401 - yaml's
         if self._has_document:
-            here = Node(*_span(event), None, "")
+            here = Node(*self._span(event), None, "")
             raise _UnreadableError(self._problem(here, "a second document begins", "keep to one: remove the ---"))
         self._has_document = True
 
     def _scalar(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        node = Node(*_span(event), self._texts.setdefault(event.value, event.value), event.style or "")
+        node = Node(*self._span(event), self._texts.setdefault(event.value, event.value), event.style or "")
         self._register(event, node)
         if self._stack and self._stack[-1].wants_key:
             self._stack[-1].key = node
@@ -241,56 +289,68 @@ class _Builder:
             node.value = _resolve(node.value)
             if node.value is None and self._stack:
                 self._complain(node, "has no value", "write one, or take the key away")
-        self._add(node)
+        self._add(node, event)
 
     def _start_mapping(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        self._start(event, MappingNode(*_span(event), {}, "{" if event.flow_style else "", is_open=True))
+        self._start(event, MappingNode(*self._span(event), {}, "{" if event.flow_style else "", is_open=True))
 
     def _start_list(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        self._start(event, ListNode(*_span(event), [], "{" if event.flow_style else "", is_open=True))
+        self._start(event, ListNode(*self._span(event), [], "{" if event.flow_style else "", is_open=True))
 
     def _start(self, event: Any, node: MappingNode | ListNode) -> None:  # noqa: ANN401 - yaml's
         self._register(event, node)
         if len(self._stack) == DEEPEST:
             raise _UnreadableError(self._problem(node, "nested too deeply", "nothing here is nested that deep"))
-        self._stack.append(_Frame(node, is_long=self._is_long(event, node)))
+        if self._long is not None and isinstance(node, ListNode) and self._is_long(event):
+            self._long.is_flow = event.flow_style
+            node.items, self._long = self._long, None
+        self._stack.append(_Frame(node))
 
-    def _is_long(self, event: Any, node: Node) -> bool:  # noqa: ANN401 - yaml's
-        if self._long is None or len(self._stack) != 1 or event.anchor is not None or not isinstance(node, ListNode):
-            return False
-        key = self._stack[0].key
-        return key is not None and key.value == self._long
+    def _is_long(self, event: Any) -> bool:  # noqa: ANN401 - yaml's
+        key = self._stack[0].key if len(self._stack) == 1 else None
+        return key is not None and key.value == LONG and event.anchor is None
 
     def _end(self, event: Any) -> None:  # noqa: ANN401 - yaml's
         node = self._stack.pop().node
-        node.end_line, node.end_column, node.is_open = event.end_mark.line, event.end_mark.column, False
+        *_, node.end_line, node.end_column = self._span(event)
+        node.is_open = False
         if isinstance(node, MappingNode):
             _fill(node)
-        self._add(node)
+        self._add(node, event)
 
     def _register(self, event: Any, node: Node) -> None:  # noqa: ANN401 - yaml's
+        self._note_begin(event)
         if event.anchor is not None:
+            self.is_ambiguous |= event.anchor in self._anchors
             self._anchors[event.anchor] = node
         if event.tag is not None:
             self._complain(node, "tags are not used here", f"remove the word that begins with !; {_QUOTE}")
 
     def _alias(self, event: Any) -> None:  # noqa: ANN401 - yaml's
-        here = Node(*_span(event), None, "")
+        here = Node(*self._span(event), None, "")
         node = self._anchors.get(event.anchor)
         if node is None:
             raise _UnreadableError(self._problem(here, "an alias to nothing that stands above it", _QUOTE))
         if node.is_open:
             raise _UnreadableError(self._problem(here, "an alias to what it stands in", "write out what is meant"))
-        self._add(node)
+        self._note_begin(event)
+        self._add(node, event)
 
-    def _add(self, node: Node) -> None:
+    def _note_begin(self, event: Any) -> None:  # noqa: ANN401 - yaml's
+        above = self._stack[-1].node if self._stack else None
+        if isinstance(above, ListNode) and isinstance(above.items, LongList):
+            above.items.begin(event.start_mark)
+
+    def _add(self, node: Node, event: Any) -> None:  # noqa: ANN401 - yaml's
         if not self._stack:
             self._root = node
             return
         frame = self._stack[-1]
         if isinstance(frame.node, ListNode):
             frame.node.value.append(node.value)
-            if not frame.is_long:
+            if isinstance(frame.node.items, LongList):
+                frame.node.items.end(event.end_mark)
+            else:
                 frame.node.items.append(node)
         elif frame.key is None:
             frame.key = node  # a list, a mapping or an alias as key: told when its value is there
@@ -333,6 +393,21 @@ class _Builder:
                 loc.append(frame.key.value)
         return tuple(loc)
 
+    def _span(self, event: Any) -> tuple[int, int, int, int]:  # noqa: ANN401 - yaml's
+        start, end = event.start_mark, event.end_mark
+        return start.line + self._line, start.column, end.line + self._line, end.column
+
+    _takes: ClassVar[Mapping[type, Callable[[_Builder, Any], None]]] = {
+        yaml.ScalarEvent: _scalar,
+        yaml.MappingStartEvent: _start_mapping,
+        yaml.SequenceStartEvent: _start_list,
+        yaml.MappingEndEvent: _end,
+        yaml.SequenceEndEvent: _end,
+        yaml.AliasEvent: _alias,
+        yaml.DocumentStartEvent: _start_document,
+    }
+    """Not made for each builder, which would be a cycle of references then, and a great deal of garbage."""
+
 
 def _fill(mapping: MappingNode) -> None:
     for source in mapping.merged:
@@ -340,11 +415,6 @@ def _fill(mapping: MappingNode) -> None:
             if key not in mapping.members:
                 mapping.members[key], mapping.keys[key] = member, source.keys[key]
     mapping.value.update([(key, member.value) for key, member in mapping.members.items()])
-
-
-def _span(event: Any) -> tuple[int, int, int, int]:  # noqa: ANN401 - yaml's
-    start, end = event.start_mark, event.end_mark
-    return start.line, start.column, end.line, end.column
 
 
 def _resolve(text: str) -> object:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rotator.config import InvalidConfigError, load
-from rotator.yaml_lines import DEEPEST, read_document
+from rotator.yaml_lines import DEEPEST, ListNode, Loc, MappingNode, Node, read_document
 from tests.unit.config_world import config, find, problems, read
 
 LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if yaml.__with_libyaml__ else [])]
@@ -57,6 +57,44 @@ BROKEN = [
     ("[" * 100, 1, DEEPEST + 1, "nested too deeply", ""),
     ("- " * 100_000, 1, 2 * DEEPEST + 1, "nested too deeply", ""),
 ]
+BLOCK = """x: &one {a: 1}
+credentials: # the list
+-
+- word
+- |
+  some text
+   indented
+-   a: |2
+        indented
+    b: x
+    # a comment
+
+    c: [1,
+ 2]
+- ! {a: 1}
+- &two
+  name: b
+  <<: *one
+- *two
+- - a
+  - b: c
+- ? [a]
+  : b
+-
+ <<: [*one, {q: 1}]
+ é: "😀"
+ z: *two
+y: 1
+"""
+FLOW = """x: &one {a: 1}
+credentials: # the list
+  [
+{name: a, "x":b, <<: *one}, [a: b, c: d], {name: b,
+every: 1d, t: "two
+  lines"}, *one, a: b, ? q
+ : r, word, 'é😀', &two {z: *one}, *two ]
+y: *two
+"""
 
 
 @pytest.mark.parametrize("loader", LOADERS)
@@ -144,6 +182,33 @@ def test_a_problem_in_a_merged_key_is_told_where_it_stands(tmp_path: Path) -> No
     text = "x-one: &one {every: 30}\n" + config(credential={"<<": "*one"})
     (problem,) = problems(tmp_path, text)
     assert (problem.line, problem.where) == (1, "credentials[ci].every")
+
+
+def stands(node: Node | None) -> object:
+    """Tell where a part and all that is in it stands."""
+    if node is None:
+        return None
+    about = (type(node), node.line, node.column, node.end_line, node.end_column, node.style, node.value)
+    match node:
+        case MappingNode(keys=keys, members=members):
+            return about, [(key, stands(keys[key]), stands(member)) for key, member in members.items()]
+        case ListNode(items=items):
+            return about, [stands(item) for item in items]
+    return about
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("change", [str, lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+@pytest.mark.parametrize("text", [BLOCK, FLOW, BLOCK.replace("y: ", "y: &one ")])
+def test_a_credential_that_is_read_again_stands_where_it_stood(text: str, change: Any, loader: Any) -> None:  # noqa: ANN401 - a function, and yaml's
+    """Its parts are not kept; those of a list with an anchor are, and all of them have the same places."""
+    again, _ = read_document(change(text), loader=loader)
+    kept, _ = read_document(change(text.replace("# the list", "&all")), loader=loader)
+    assert again
+    assert kept
+    many = len(again.data["credentials"])
+    ways: list[Loc] = [("x",), ("y",), *(("credentials", at) for at in range(many))]
+    assert [stands(again.node(way)) for way in ways] == [stands(kept.node(way)) for way in ways]
 
 
 def test_credentials_can_be_merged_elsewhere_all_at_once() -> None:
