@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.container.daemon import Docker, daemon
+from tests.system.container.hub import hub
 from tests.system.container.image import build
 
 
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Docker]:
     """Return a daemon that holds the image."""
-    with daemon() as made:
-        build(made)
+    with hub() as registry, daemon(registry.url) as made:
+        build(made, registry)
         yield made

@@ -54,12 +54,13 @@ class Docker:
 
 
 @contextmanager
-def daemon() -> Iterator[Docker]:
-    """Run a daemon; afterwards nothing is left of it."""
+def daemon(mirror: str) -> Iterator[Docker]:
+    """Run a daemon that pulls from a mirror of Docker Hub; afterwards nothing is left of it."""
     with tempfile.TemporaryDirectory(prefix="rotate-docker-") as folder:
         docker = Docker(Path(folder))
         places = [f"--{name}={folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
         command = ["dockerd", f"--host={docker.environ['DOCKER_HOST']}", *places, "--bridge=none", "--iptables=false"]
+        command += [f"--registry-mirror={mirror}"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - Debian's
             try:
                 _wait(process)

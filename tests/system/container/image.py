@@ -1,4 +1,4 @@
-"""Building the image: a base from Debian's packages, since none can be pulled here, and on it what the Dockerfile says.
+"""Building the image: a base from Debian's packages, in the place of Docker Hub's, and what the Dockerfile says.
 
 How this machine reaches packages (a mirror, an authority of its own) is given to the build as secrets, which the image
 does not keep.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -17,19 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.system.container.daemon import Docker
+from tests.system.container.hub import Hub
 from tests.system.guides.wheelhouse import check_out
 
 ROOT = Path(__file__).parents[3]
 NAME = "proxmox-token-rotator:test"
-BASE = "base-of-debian:test"
+BASE = re.findall(r"^ARG BASE=(.*)$", (ROOT / "deploy/container/Dockerfile").read_text("utf-8"), re.MULTILINE)[0]
 PACKAGES = "python3,python3-venv,ca-certificates"
 PLACES = ("index-url",)
 """What pip and uv may be told of where packages come from, in words that both know."""
 
 
-def build(docker: Docker) -> None:
+def build(docker: Docker, hub: Hub) -> None:
     """Build the image, from a checkout that stays as it is while somebody works here."""
-    _make_base(docker)
+    _make_base(docker, hub)
     checkout = docker.folder / "checkout"
     check_out(checkout)
     shutil.copytree(ROOT / "deploy", checkout / "deploy")
@@ -38,13 +40,18 @@ def build(docker: Docker) -> None:
 
 
 def options(docker: Docker) -> list[str]:
-    """List what a build has to be told on this machine: which base, and how packages are reached."""
+    """List what a build has to be told on this machine: how packages are reached."""
+    given = [f"--secret=id={name},src={path}" for name, path in secrets(docker).items()]
+    return ["--network=host", *given]
+
+
+def secrets(docker: Docker) -> dict[str, str]:
+    """Return the files of the secrets of a build by their names."""
     places = _places()
-    (docker.folder / "pip").write_text(_lines("[global]", places, "{} = {}"), encoding="utf-8")
-    (docker.folder / "uv").write_text(_lines("", places, '{} = "{}"'), encoding="utf-8")
-    secrets = {"pip": docker.folder / "pip", "uv": docker.folder / "uv", "authority": _authority()}
-    given = [f"--secret=id={name},src={path}" for name, path in secrets.items()]
-    return ["--network=host", f"--build-arg=BASE={BASE}", *given]
+    pip, uv = docker.folder / "pip", docker.folder / "uv"
+    pip.write_text(_lines("[global]", places, "{} = {}"), encoding="utf-8")
+    uv.write_text(_lines("", places, '{} = "{}"'), encoding="utf-8")
+    return {"pip": str(pip), "uv": str(uv), "authority": _authority()}
 
 
 def inspected(docker: Docker) -> Any:  # noqa: ANN401 - JSON
@@ -52,13 +59,14 @@ def inspected(docker: Docker) -> Any:  # noqa: ANN401 - JSON
     return json.loads(docker.do("image", "inspect", NAME))[0]
 
 
-def _make_base(docker: Docker) -> None:
+def _make_base(docker: Docker, hub: Hub) -> None:
     archive = docker.folder / "base.tar"
     command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={PACKAGES}", "bookworm", str(archive)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - Debian's
     assert done.returncode == 0, done.stderr
-    docker.do("import", str(archive), BASE)
-    archive.unlink()
+    name, _, tag = BASE.removeprefix("docker.io/").partition(":")
+    hub.offer(name, tag, archive)
+    docker.do("pull", BASE)
 
 
 def _authority() -> str:

@@ -1,40 +1,49 @@
-"""The story of the compose file comes true, from an empty folder to a consumer that logs in.
+"""The story of the compose file comes true as the page tells it, typed as it stands there, from an empty folder on.
 
-Docker's plug-in ``compose`` is not in Debian, so its part is done here: the services one after the other, each when
-what it depends on is healthy or has ended well. No image can be pulled: in OpenBao's place is our simulation of it.
+What runs is the first ``docker-compose``: Debian 12 has version 1, and newer ones can be called so, too. In the place
+of OpenBao's image, which cannot be pulled, is one of ``openbao``.
 """
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import shlex
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.docs.stages import shells
 from tests.system.container.daemon import CLIENT, Docker
-from tests.system.container.image import NAME, ROOT
+from tests.system.container.image import ROOT, options, secrets
+from tests.system.container.openbao import SERVERS, offer_openbao
+from tests.system.guides.terminal import BASH
 
+PAGE = "deploy/container/README.md"
+UP, DOWN = (block.text for block in shells(PAGE) if "docker compose" in block.text)
 FILE = ROOT / "deploy" / "container" / "compose.yaml"
 STORY: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-SERVICES: dict[str, dict[str, Any]] = STORY["services"]
-ADDRESS, TOKEN = "http://127.0.0.1:8200", "story-only"
-SIMULATION = """
-import json, threading
-from rotator.testing.vault import SimulatedVault
-with SimulatedVault(tls=False) as vault:
-    print(json.dumps([vault.address, vault.root_token]), flush=True)
-    threading.Event().wait()
+COMPOSE = shutil.which("docker-compose") or "docker-compose"
+OWN = {"PYTHONPATH": ""}
+"""Debian's programs in Python have modules of their own."""
+PROGRAM = """\
+#!/bin/sh
+case $1 in
+compose) file=$3 && shift 3 && exec {compose} -f "$file" {more} "$@" ;;
+build) shift && exec {client} build {options} "$@" ;;
+esac
+exec {client} "$@"
 """
-KNOWN = {
-    *("image", "build", "network_mode", "user", "read_only", "cap_drop", "cap_add", "security_opt", "environment"),
-    *("tmpfs", "volumes", "entrypoint", "command", "depends_on", "healthcheck"),
-}
+"""Docker with its plug-in; what it builds finds its packages as on this machine."""
+ENDED = re.compile(r"consumer\S* exited with code (\d+)")
+COLOUR = re.compile(r"\x1b\[\d*m")
 
 
 def test_the_file_is_one_that_compose_takes() -> None:
@@ -43,83 +52,74 @@ def test_the_file_is_one_that_compose_takes() -> None:
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - a constant
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Story:
-    """The services that run, and what is called otherwise here."""
+    """A checkout, and a shell with Docker in it."""
 
     docker: Docker
-    named: dict[str, str]
+    programs: Path
 
-    def tell(self) -> None:
-        """Run all services, in their order."""
-        for name in TopologicalSorter({name: it.get("depends_on", {}) for name, it in SERVICES.items()}).static_order():
-            if name == "openbao":
-                self.simulate_openbao()
-            else:
-                self.run(name, SERVICES[name])
-
-    def run(self, name: str, service: dict[str, Any]) -> None:
-        """Run a service to its end, or until it is healthy when others wait for that."""
-        is_awaited = any(
-            it.get("depends_on", {}).get(name, {}).get("condition") == "service_healthy" for it in SERVICES.values()
+    def typed(self, text: str) -> subprocess.Popen[str]:
+        """Type what the page says, at the top of the checkout."""
+        path = os.pathsep.join([str(self.programs), os.environ["PATH"]])
+        return subprocess.Popen(  # noqa: S603 - the page's
+            [BASH, "-euo", "pipefail", "-c", f"exec {text}"],
+            cwd=self.docker.folder / "checkout",
+            env={**self.docker.environ, **OWN, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        options = [self.here(it) for it in self.options(service)]
-        words = service.get("command", [])
-        words = [self.here(it) for it in (shlex.split(words) if isinstance(words, str) else words)]
-        more = [*service.get("entrypoint", [])[1:], *words]
-        if not is_awaited:
-            self.docker.do("run", f"--name={name}", *options, NAME, *more)
-            return
-        probe = service["healthcheck"].get("test", [])[1:]
-        health = ["--health-interval=1s", *([f"--health-cmd={shlex.join(probe)}"] if probe else [])]
-        self.docker.do("run", f"--name={name}", "--detach", *health, *options, NAME, *more)
-        assert self.docker.health(name) == "health_status: healthy", self.docker.run("logs", name).stderr
 
-    def options(self, service: dict[str, Any]) -> Iterator[str]:
-        """Say in Docker's words what a service is allowed."""
-        assert service.keys() <= KNOWN, service.keys() - KNOWN
-        yield f"--network={service['network_mode'].replace('service:', 'container:')}"
-        yield from (f"--volume={it}" for it in service["volumes"])
-        yield from (f"--tmpfs={it}" for it in service.get("tmpfs", []))
-        yield from (f"--cap-drop={it}" for it in service["cap_drop"])
-        yield from (f"--cap-add={it}" for it in service.get("cap_add", []))
-        yield from (f"--security-opt={it}" for it in service["security_opt"])
-        yield from (f"--env={key}={value}" for key, value in service["environment"].items())
-        yield from (f"--user={it}" for it in [service.get("user")] if it)
-        yield from (f"--entrypoint={it}" for it in service.get("entrypoint", [])[:1])
-        yield from ["--read-only"] if service["read_only"] else []
-
-    def simulate_openbao(self) -> None:
-        """Run what answers as OpenBao does, where it would."""
-        network = SERVICES["openbao"]["network_mode"].replace("service:", "container:")
-        options = ["--detach", "--name=openbao", f"--network={network}", "--entrypoint=/opt/rotate/bin/python"]
-        self.docker.do("run", *options, NAME, "-c", SIMULATION)
-        command = [CLIENT, "logs", "--follow", "openbao"]
-        with subprocess.Popen(command, env=self.docker.environ, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - a constant
+    def told(self) -> str:
+        """Let it be told until the consumer has ended, and stop it as people do; returns what was shown."""
+        shown = []
+        with self.typed(UP) as process:
             assert process.stdout
-            address, token = json.loads(process.stdout.readline())
-            process.kill()
-        self.named |= {ADDRESS: address, f"BAO_TOKEN={TOKEN}": f"BAO_TOKEN={token}"}
+            for line in process.stdout:
+                shown.append(line)
+                if ENDED.search(line):
+                    process.send_signal(signal.SIGINT)
+        return "".join(shown)
 
-    def here(self, text: str) -> str:
-        """Put what is called otherwise here in its place."""
-        for name, other in self.named.items():
-            text = text.replace(name, other)
-        return text
+    def left(self, *kinds: str) -> list[str]:
+        """List what there is of each kind that Docker lists."""
+        return [line for kind in kinds for line in self.docker.do(kind, "ls", "--quiet").splitlines()]
 
 
-@pytest.fixture
-def story(docker: Docker) -> Iterator[Story]:
-    """Return a story that has not begun, on a volume of its own."""
-    docker.do("volume", "create", "story")
-    yield Story(docker, {})
-    docker.run("rm", "--force", *SERVICES)
-    docker.do("volume", "rm", "story")
+def more(docker: Docker, folder: Path) -> str:
+    """Say what compose is told beside: version 1 calls ``docker build``, later ones build by themselves."""
+    command = [COMPOSE, "version", "--short"]
+    version = subprocess.run(command, env={**os.environ, **OWN}, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    if version.startswith("1."):
+        return ""
+    given = secrets(docker)
+    here = {"network": "host", "secrets": list(given)}
+    whole = {"services": {"folder": {"build": here}}, "secrets": {name: {"file": it} for name, it in given.items()}}
+    (folder / "here.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    return f"-f {folder}/here.yaml"
+
+
+@pytest.fixture(params=SERVERS)
+def story(docker: Docker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Story]:
+    """Return a story that has not begun; afterwards nothing of it is left, whatever happened."""
+    offer_openbao(docker, STORY["services"]["openbao"]["image"], request.param)
+    program = tmp_path / "docker"
+    words = {"compose": COMPOSE, "client": CLIENT, "options": shlex.join(options(docker))}
+    program.write_text(PROGRAM.format(more=more(docker, tmp_path), **words), encoding="utf-8")
+    program.chmod(0o755)
+    yield (made := Story(docker, tmp_path))
+    with made.typed(DOWN) as process:
+        process.communicate()
 
 
 def test_the_story_comes_true(story: Story) -> None:
-    """The consumer's part ends well: a rotation, a login with what is stored, and nothing left to do."""
-    story.tell()
-    said = story.docker.do("logs", "consumer")
-    assert "works on every endpoint" in said
-    assert "up to date" in said
+    """The consumer ends well: a rotation, a login with what is stored, nothing left to do. Then all is put away."""
+    shown = story.told()
+    assert ENDED.findall(shown) == ["0"], shown
+    assert "works on every endpoint" in shown
+    assert "up to date" in shown
+    assert set(re.findall(r"([a-z-]+)[_-]1 *\|", COLOUR.sub("", shown))) >= {"pve", "rotate", "consumer"}
+    with story.typed(DOWN) as process:
+        assert process.wait() == 0
+    assert story.left("container", "volume") == []
