@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from rotator.errors import ConfigError, RefusedError, RotatorError, UnavailableE
 from rotator.faults import InvalidValueError, suggestion
 from rotator.model import Grant
 from rotator.setup.answers import OPERATOR, Answers, check_managed
+from rotator.setup.present import Present
 from rotator.setup.trust import Met, meet, trust_of
 from rotator.setup.uses import USES, Use, parse_grant
 
@@ -91,8 +92,8 @@ class Questions:
     given: Given
     asker: Asker
     folder: Path
-    roles: frozenset[str] = frozenset()
-    """Those of PVE, while they are known."""
+    present: Present = field(default_factory=Present)
+    """What PVE has, once that was asked: roles and realms that it lacks are not taken."""
     typed: dict[str, str] = field(default_factory=dict)
     """The last answer to each question that made sense."""
 
@@ -209,15 +210,21 @@ class Questions:
         return self._ask(question, "", lambda text: self._known(use_of(text.split())))
 
     def _known(self, use: Use) -> Use:
-        for role in {grant.role for grant in use.grants} - self.roles if self.roles else ():
-            raise InvalidValueError(f"PVE has no role {role}", suggestion(role, self.roles) or "make it there first")
+        for grant in use.grants:
+            self._check_known("role", grant.role, self.present.roles)
         return use
+
+    def _check_known(self, what: str, name: str, known: Collection[str]) -> None:
+        """Return for what PVE has, and while it was not asked. Raises: ``InvalidValueError``."""
+        if known and name not in known:
+            raise InvalidValueError(f"PVE has no {what} {name}", suggestion(name, known) or "make it there first")
 
     def _managed(self, text: str) -> str:
         try:
             check_managed(parse_userid(text), self.given.operator or OPERATOR)
         except RefusedError as error:
             raise InvalidValueError(error.message, error.hint) from None
+        self._check_known("realm", text.rpartition("@")[2], self.present.realms)
         return text
 
     def _kind(self) -> dict[str, Any]:

@@ -150,13 +150,13 @@ class Setup:
             new_draft(path, questions.unasked()).close()  # what the options have wrong is told before anything is asked
         contact = questions.contact()
         access = self._entered(self.given.cluster or "home", contact.endpoints, trust_of(contact.tls), questions)
-        draft = self._answered(path, contact, replace(questions, roles=self._roles(access), typed={}))
+        draft = self._answered(path, contact, replace(questions, present=self._present(access), typed={}))
         self.opened.append(draft)
         return draft, access
 
-    def _roles(self, access: Access) -> frozenset[str]:
-        """Look which roles there are, where somebody types them."""
-        return frozenset(access.present().roles) if self.asker.is_there and not self.given.grants else frozenset()
+    def _present(self, access: Access) -> Present:
+        """Look what there is, where somebody types names of it."""
+        return access.present() if self.asker.is_there else Present()
 
     def _answered(self, path: Path, contact: Contact, questions: Questions) -> Draft:
         """Ask until the answers make a configuration; what was typed is offered the next time."""

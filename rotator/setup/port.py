@@ -23,7 +23,7 @@ class Access(Protocol):
         ...
 
     def present(self) -> Present:
-        """Read all there is; four calls. The operator's place is not looked at."""
+        """Read all there is; five calls. The operator's place is not looked at."""
         ...
 
     def make(self, thing: Plain, comment: str) -> None:

@@ -49,12 +49,13 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """All that is known of one cluster: comments of groups, privileges of roles, users, permissions, the operator."""
+    """All that is known of one cluster: comments of groups, privileges of roles, users, permissions and more."""
 
     groups: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     users: Mapping[str, Account] = field(default_factory=dict)
     acl: frozenset[Held] = frozenset()
+    realms: frozenset[str] = frozenset()
     stored: Stored = field(default_factory=Stored)
 
     def has(self, thing: Thing) -> bool:

@@ -33,12 +33,14 @@ class ProxmoxAccess(ProxmoxCluster):
         """Read all there is."""
         groups, roles = self._read("access", "groups"), self._read("access", "roles")
         users, acl = self._read("access", "users", full=1), self._read("access", "acl")
-        with self._api.understood("users, groups, roles and permissions"):
+        domains = self._read("access", "domains")
+        with self._api.understood("users, groups, roles, realms and permissions"):
             return Present(
                 groups={row["groupid"]: row.get("comment") or "" for row in groups},
                 roles={row["roleid"]: frozenset(filter(None, (row.get("privs") or "").split(","))) for row in roles},
                 users={row["userid"]: account(row) for row in users},
                 acl=frozenset(Held(row["path"], row["roleid"], row["type"], row["ugid"]) for row in acl),
+                realms=frozenset(row["realm"] for row in domains),
             )
 
     def make(self, thing: Plain, comment: str) -> None:

@@ -60,6 +60,7 @@ def refused(lab: Lab, asker: Scripted, *, login: Login | None = None, **given: A
     [
         (NAME, "1ci", "PVE token names begin with a letter"),
         (USE, "/vms=PVEVMUsr", "PVE has no role PVEVMUsr; did you mean 'PVEVMUser'?"),
+        (USER, "ci@nowhere", "PVE has no realm nowhere; there is pam, pve"),
         (USER, ROOT, "root@pam is not to be managed"),
         (USER, "rotator@pve", "rotator@pve would manage its own tokens"),
         (PLACE, "ci.json", "path: must be absolute"),
@@ -99,6 +100,17 @@ def test_a_mistyped_password_is_asked_for_again(new: Lab) -> None:
     assert new.dialog(asker).exit_code == 0
     assert [asker.asked.count(it) for it in (LOG_IN, "Trust it from now on?")] == [2, 1]
     assert new.is_set_up()
+
+
+def test_a_password_that_is_mistyped_the_next_time_is_asked_for_again_as_well(new: Lab) -> None:
+    """With a configuration that is there, to go on with it or to take all away."""
+    password = f"Password of {ROOT} at home"
+    assert new.dialog(Scripted(new.answers())).exit_code == 0
+    for undo in (False, True):
+        asker = Mistaken(new.answers(), wrong={password: "mistyped"})
+        assert new.dialog(asker, undo=undo).exit_code == 0
+        assert asker.asked.count(password) == 2
+    assert new.is_fresh()
 
 
 def test_a_user_who_may_not_see_enough_is_asked_for_again(new: Lab) -> None:
