@@ -237,9 +237,9 @@ class Questions:
         if given or store not in PLACES:
             return {**backend, **settings_of(given, "--place")}
         (key, value), *_ = usual.items()
-        return {**backend, key: self._ask(f"{question} ({key})", str(value), lambda text: self._located(key, text))}
+        return {**backend, key: self._ask(f"{question} ({key})", value, lambda text: self._located(key, text, value))}
 
-    def _located(self, key: str, text: str) -> str:
+    def _located(self, key: str, text: str, usual: str) -> str:
         """Let the store itself look whether it has such a place; it contacts nobody for that."""
         kind = self._kind()
         try:
@@ -249,7 +249,7 @@ class Questions:
             finally:
                 backend.close()
         except ConfigError as error:
-            raise InvalidValueError("; ".join(error.message.splitlines()), error.hint) from None
+            raise InvalidValueError("; ".join(error.message.splitlines()), f"for example {usual}") from None
         return text
 
     def _ask(self, question: str, default: str, parse: Callable[[str], T]) -> T:

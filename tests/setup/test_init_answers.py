@@ -63,7 +63,7 @@ def refused(lab: Lab, asker: Scripted, *, login: Login | None = None, **given: A
         (USER, "ci@nowhere", "PVE has no realm nowhere; there is pam, pve"),
         (USER, ROOT, "root@pam is not to be managed"),
         (USER, "rotator@pve", "rotator@pve would manage its own tokens"),
-        (PLACE, "ci.json", "path: must be absolute"),
+        (PLACE, "ci.json", "path: must be absolute, or the backend needs a root that it is below; for example /"),
         (PLACE, "~/ci.json", "'~' depends on who runs rotate"),
         (OPERATORS, "operator.json", "path: must be absolute"),
         (OPERATORS, "/etc/operator", "format: cannot be told from the name operator"),
