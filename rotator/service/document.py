@@ -187,10 +187,13 @@ def plainly(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def written(document: Document, credentials: Iterable[str]) -> bytes:
-    """Write a document whose credentials are written already, each by itself: most have not changed."""
+def written(document: Document, credentials: Iterable[str]) -> Iterator[bytes]:
+    """Write a document, piece by piece, whose credentials are written already: most have not changed."""
     head = json.dumps(plainly(document) | {"version": document.version}, separators=(",", ":"))
-    return f'{head[:-1]},"credentials":[{",".join(credentials)}]}}'.encode()
+    yield f'{head[:-1]},"credentials":['.encode()
+    for at, line in enumerate(credentials):
+        yield f",{line}".encode() if at else line.encode()
+    yield b"]}"
 
 
 def _said(shape: Shape, kind: str) -> Iterator[tuple[str, Any]]:
