@@ -88,7 +88,7 @@ class Roster:
             wish = None if now.wish is before.wish else now.wish
             if now.change != before.change:
                 after = replace(after, change=now.change, why=now.why, held_until=None)
-            self._entries[name] = replace(after, wish=wish)
+            self._entries[name] = replace(after, credential=now.credential, wish=wish)
 
     def ask(self, name: str, wish: Wish) -> bool:
         """Note a wish; False when there is no such credential here.
@@ -111,11 +111,14 @@ class Roster:
         self._edit(names, lambda entry: replace(entry, held_until=until, wish=None))
 
     def renew(self, credentials: Iterable[Credential], now: datetime) -> None:
-        """Take over a new configuration: who stays as he was keeps his place, everybody else is woken."""
+        """Take over a new configuration: who stays as he was keeps his place, everybody else is woken.
+
+        Of the old one nothing is kept, equal or not, so that it does not stay beside the new one.
+        """
         with self._lock:
             kept = self._entries
             self._entries = {
-                it.name: entry
+                it.name: replace(entry, credential=it)
                 if (entry := kept.get(it.name)) and entry.credential == it
                 else Entry(it, now, Trigger.RELOAD)
                 for it in credentials

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rotator.model import Credential, Destination
@@ -53,3 +54,15 @@ def test_who_was_woken_during_a_look_that_failed_is_not_held() -> None:
     made.settle(entry, Entry(CI, NOW + HOUR, held_until=NOW + HOUR, failures=1))
     (again,) = made.due(NOW + timedelta(seconds=1))
     assert (again.failures, again.held_until) == (1, None)
+
+
+def test_of_a_configuration_that_was_replaced_nothing_is_kept() -> None:
+    """Neither by who is the same in the new one nor by who was being looked at: that would be memory for ever."""
+    made, entry = roster()
+    same = replace(CI)
+    made.renew([same], NOW)
+    (renewed,) = made.due(NOW)
+    assert renewed.credential is same
+    made.settle(entry, Entry(CI, NOW + HOUR))
+    (settled,) = made.due(NOW + HOUR)
+    assert settled.credential is same
