@@ -124,8 +124,10 @@ class Endpoint:
     def make_ready(self) -> None:
         """Connect for a change that is to come, so that it need not do so while others wait for it.
 
-        Where that fails nothing happens: the change finds out for itself.
+        Where that fails nothing happens: the change finds out for itself. What nobody has used is let go of.
         """
+        while self._ready and self._monotonic() - self._ready[0][0] >= _READY_FOR:
+            self._ready.popleft()[1].close()
         with suppress(NotConnectedError):
             self._ready.append((self._monotonic(), self._connect()))
 

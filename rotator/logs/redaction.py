@@ -29,10 +29,11 @@ OURS = frozenset(
 """Fields with names out of the configuration, ids, and words of the product: no search by value."""
 _HEADERS = "authorization|proxy-authorization|cookie|set-cookie|csrfpreventiontoken|x-vault-token|x-amz-security-token"
 _KEYS = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token[_-]?value|api[_-]?token|api[_-]?key|private[_-]?key"
-    r"|ticket|otp|credentials?[_-]value|csrf[\w-]*|session[_-]?token|client[_-]?token|wrapp?ing[_-]?token)[\w-]*"
+    r"(?:passw(?:or)?d|passphrase|secret|token[_-]?value|api[_-]?token|api[_-]?key|private[_-]?key"
+    r"|ticket|otp|credentials?[_-]value|csrf|session[_-]?token|client[_-]?token|wrapp?ing[_-]?token)"
 )
-SENSITIVE = re.compile(rf"{_HEADERS}|{_KEYS}|value", re.IGNORECASE)
+"""In the middle of a name. What follows is looked at for so far only: a long text of such names would take minutes."""
+SENSITIVE = re.compile(rf"{_HEADERS}|[\w.-]*{_KEYS}[\w-]*|value", re.IGNORECASE)
 """Names whose values are not shown."""
 _VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&"'{}()\[\]]+)"""
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -44,7 +45,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"\b({_HEADERS})([\"']?\s*[:=,]\s*)(?:b?[\"'][^\"'\r\n]*|[^\"'\r\n]+)", rf"\1\2{HIDDEN}"),
         (r"\b(Bearer|Basic|Negotiate|AWS4-HMAC-SHA256)\s+(?=\S*[0-9=+/_])[\w+/=.~:,-]{4,}", rf"\1 {HIDDEN}"),
         (r"(://)[^\s/@:]*:[^\s/@]+@", rf"\1{HIDDEN}@"),
-        (rf"(?<![\w-])(?!PVEAPIToken)({_KEYS})(\s*=\s*|\"\s*:\s*|'\s*:\s*)(?!\[hidden\]){_VALUE}", rf"\1\2{HIDDEN}"),
+        (rf"(?<!PVE)({_KEYS}[\w-]{{0,99}})(\s*=\s*|[\"']\s*:\s*)(?!\[hidden\]){_VALUE}", rf"\1\2{HIDDEN}"),
         (r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", HIDDEN),
         (r"\b(?:hv[bsr]\.[\w-]{16,}|[sbr]\.[A-Za-z0-9]{24,})", HIDDEN),
         (UUID.pattern, HIDDEN),

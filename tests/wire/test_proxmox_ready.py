@@ -73,6 +73,16 @@ def test_one_that_was_made_ready_long_ago_is_not_used(wire: Wire) -> None:
     assert (wire.change(), wire.connections) == (200, 2)
 
 
+def test_what_nobody_used_is_let_go_of_when_the_next_is_made(wire: Wire) -> None:
+    """As after a change that failed while others waited: PVE keeps a place for each connection that is open."""
+    for _ in range(3):
+        wire.endpoint.make_ready()
+    wire.now[0] = 3.0
+    wire.endpoint.make_ready()
+    assert len(wire.endpoint._ready) == 1  # noqa: SLF001 - nobody else sees what lies ready
+    assert (wire.change(), wire.connections) == (200, 4)
+
+
 def test_one_that_the_node_has_closed_is_not_used(wire: Wire) -> None:
     """As when its worker is replaced, or the node was down for a moment."""
     wire.endpoint.make_ready()
