@@ -116,12 +116,14 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     from rotator.service.diary import Diary  # noqa: PLC0415 - see above
     from rotator.service.gauges import Metrics  # noqa: PLC0415 - see above
     from rotator.service.health import Pulse  # noqa: PLC0415 - see above
+    from rotator.service.heap import give_back_large_blocks  # noqa: PLC0415 - see above
     from rotator.service.probes import routes  # noqa: PLC0415 - see above
     from rotator.service.reload import Source  # noqa: PLC0415 - see above
     from rotator.service.scheduler import in_threads  # noqa: PLC0415 - see above
     from rotator.service.service import House, Service  # noqa: PLC0415 - see above
     from rotator.service.systemd import Systemd  # noqa: PLC0415 - see above
 
+    give_back_large_blocks()
     bell, metrics, diary = Bell(), Metrics(clock.now), Diary(log.put)
     source = Source(asked.path, lambda: config.load(asked.path, find_backend=registry.find, environ=os.environ))
 

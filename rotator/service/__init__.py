@@ -35,6 +35,9 @@ counted since, time asleep included. So a wall clock that is set neither loses a
 When a token is due says PVE's clock; the distance to it is put on the axis. Only ``cron`` is about the wall clock, and
 is worked out anew when that jumps. A machine that slept looks at everything once, at the next tick.
 
+Memory. What is large and needed for a moment is made in parts where that goes: metrics by the family, the document by
+the credential. ``heap`` sees to it that the rest is given back, and nothing is kept of a configuration that was replaced.
+
 Safety is nowhere in here. Any number of these may run at once, be paused, and be killed at any point: the protocol
 bears it. Leadership, timetable and back-off only save work.
 """
