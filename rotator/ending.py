@@ -44,6 +44,7 @@ def retire(act: Act, step: steps.Retire) -> None:
     Crash: the next run does it. Repeat: the end is never later than before.
     """
     with act.narrator.step(Step.RETIRE, token=step.token) as telling:
+        hear_the_time(act, step.token)
         end = deadline(act.ports.pve.now(), step.overlap)  # before reading: a pause after it only makes it earlier
         act.learn(act.ports.pve.tokens(step.token.userid))
         state = act.tokens.get(step.token)
@@ -55,6 +56,16 @@ def retire(act: Act, step: steps.Retire) -> None:
                 act.update(step.token, expire=sooner, comment=comment)
             except NotFoundError:  # whoever lost with it has deleted it in between
                 telling.say("gone already")
+
+
+def hear_the_time(act: Act, token: TokenId) -> None:
+    """Let PVE tell the time where it was not asked anything since the mirrors were written: what was adopted.
+
+    A virtual machine that was paused meanwhile does not know for how long, and the overlap would be that much shorter.
+    """
+    known = act.tokens.get(token)
+    if known and act.view.is_adopted(known):
+        act.ports.pve.tokens(token.userid)
 
 
 def adopted_comment(act: Act, token: TokenState) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from rotator.errors import ExitCode, UnavailableError
 from rotator.model import Request
 from rotator.testing.exchange import AnswerInstead
-from rotator.testing.faulty_backend import Operation
+from rotator.testing.faulty_backend import Before, Call, Operation
 from tests.world import World, comes_to_rest
 
 LONG = timedelta(minutes=30)
@@ -147,6 +147,23 @@ def test_an_adopted_token_is_replaced_retired_and_revoked_like_any_other(w: Worl
     assert w.pve.permissions(w.read()["token_id"]) == before
     assert before
     assert comes_to_rest(w, ci) == "ci-1"
+
+
+def test_a_machine_that_was_paused_while_a_mirror_was_written_ends_an_adopted_token_no_sooner(w: World) -> None:
+    """Its clocks stood still, all of them; whoever reads the mirror just before it changes has the whole overlap."""
+    hand = w.hand_made()
+
+    def paused(call: Call) -> bool:
+        is_mirror = call.operation is Operation.WRITE and "mirror.json" in call.label
+        w.pve.clock_offset += 8 * 3600.0 if is_mirror else 0.0
+        return False
+
+    w.spoil(Before(paused, AssertionError()))
+    ci = w.credential(adopt=True, grants=None, destinations=(w.place("ci.json"), w.place("mirror.json")))
+    assert w.run(ci).done == ("adopt",)
+    end = next(it.expire for it in w.cluster.tokens(hand.userid) if it.id == hand)
+    assert end is not None
+    assert end - w.cluster.now() >= ci.overlap
 
 
 def test_a_token_is_adopted_for_one_run_without_changing_the_configuration(w: World) -> None:
