@@ -36,7 +36,7 @@ When a token is due says PVE's clock; the distance to it is put on the axis. Onl
 is worked out anew when that jumps. A machine that slept looks at everything once, at the next tick.
 
 Memory. What is large and needed for a moment is made in parts where that goes: metrics by the family, the document by
-the credential. ``heap`` sees to it that the rest is given back, and nothing is kept of a configuration that was replaced.
+the credential. ``heap`` sees to it that the rest is given back; of a configuration that was replaced nothing is kept.
 
 Safety is nowhere in here. Any number of these may run at once, be paused, and be killed at any point: the protocol
 bears it. Leadership, timetable and back-off only save work.
