@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rotator.doctor.evidence import StoreSeen
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rotator.doctor.evidence import StoreSeen, Trouble
 from rotator.doctor.finding import Finding, Severity, found
 
 
@@ -13,8 +16,15 @@ def ailments(seen: StoreSeen) -> list[Finding]:
         evidence = "the backend says so of itself"
         notes.append(found("store-without-compare-and-set", evidence, about=values, severity=Severity.NOTE))
     for trouble in filter(None, (seen.unread, seen.unwritable)):
-        return [found(trouble.code, *trouble.told, about=values), *notes]
+        return [told(trouble, values), *notes]
     return notes
+
+
+def told(trouble: Trouble, values: Mapping[str, str]) -> Finding:
+    """Make a finding of what failed; what the store itself says is to be done comes first."""
+    made = found(trouble.code, trouble.said, about=values)
+    hints = (trouble.hint,) if trouble.hint else ()
+    return replace(made, cause=replace(made.cause, commands=(*hints, *made.cause.commands)))
 
 
 def unknown_of(seen: StoreSeen) -> list[str]:
