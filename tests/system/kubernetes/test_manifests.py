@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
+from tests.docs.pages import blocks
 from tests.system.kubernetes.custom import FOREIGN
-from tests.system.kubernetes.manifests import OVERLAYS, STORES, WORKLOADS, Json, combined, overlay
+from tests.system.kubernetes.manifests import OVERLAYS, ROOT, STORES, WORKLOADS, Json, combined, overlay, render
 
+PAGE = "deploy/kubernetes/README.md"
 VERSIONS = ("1.33", "1.35", "1.37")
 """The oldest that is supported, the newest that kubernetes-validate knows, and one in between."""
 
@@ -41,3 +45,23 @@ def test_each_way_to_run_goes_with_each_store(workload: str, store: str) -> None
     """Whatever somebody puts together."""
     for found in own(combined(workload, f"stores/{store}")):
         check(VERSIONS[-1], yaml.safe_dump(found))
+
+
+def is_egress(found: Json) -> bool:
+    """Say whether it is the policy about what is reached."""
+    return (found["kind"], found["metadata"]["name"]) == ("NetworkPolicy", "rotate")
+
+
+@pytest.mark.parametrize("name", [name for name in OVERLAYS if any(map(is_egress, overlay(name)))])
+def test_the_patch_of_the_page_narrows_what_is_reached_of_pve(name: str, tmp_path: Path) -> None:
+    """In an overlay of one's own on top of any other: PVE's port at those addresses, and nothing else is changed."""
+    ((patch,),) = [yaml.safe_load(it.text)["patches"] for it in blocks(PAGE) if it.text.startswith("patches:")]
+    (tmp_path / "patch.yaml").write_text(patch["patch"], encoding="utf-8")
+    there = os.path.relpath(ROOT / "overlays" / name, os.path.realpath(tmp_path))
+    whole = {"resources": [there], "patches": [{"target": patch["target"], "path": "patch.yaml"}]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    (before,) = [it["spec"]["egress"] for it in overlay(name) if is_egress(it)]
+    (found,) = [it for it in render(tmp_path) if is_egress(it)]
+    to_pve = {"ports": [{"protocol": "TCP", "port": 8006}], "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}
+    assert found["spec"]["egress"] == [before[0], to_pve, *before[2:]]
+    check(VERSIONS[-1], yaml.safe_dump(found))
