@@ -28,11 +28,11 @@ UNIT = """\
 After=multi-user.target
 [Service]
 Type=oneshot
-Environment=HOME=/root PIP_FIND_LINKS=/root/wheels PIP_NO_INDEX=1
-WorkingDirectory=/root/checkout
-StandardOutput=file:/root/said
+Environment=HOME=/srv PIP_FIND_LINKS=/srv/wheels PIP_NO_INDEX=1
+WorkingDirectory=/srv/checkout
+StandardOutput=file:/srv/said
 StandardError=inherit
-ExecStart=/bin/bash -euo pipefail /root/typed
+ExecStart=/bin/bash -euo pipefail /srv/typed
 ExecStopPost=/bin/systemctl poweroff --no-block
 TimeoutStartSec=240
 """
@@ -57,10 +57,10 @@ class Booted:
 
     def types(self, text: str) -> str:
         """Boot it; returns what was printed, once it is off again."""
-        (self.root / "root" / "typed").write_text(f"{WHY}\n{text}\necho {DONE}\n", encoding="utf-8")
+        (self.root / "srv" / "typed").write_text(f"{WHY}\n{text}\necho {DONE}\n", encoding="utf-8")
         command = ["systemd-nspawn", "--quiet", f"--directory={self.root}", "--register=no", "--keep-unit", "--boot"]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)  # noqa: S603 - ours
-        return (self.root / "root" / "said").read_text(encoding="utf-8")
+        return (self.root / "srv" / "said").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def booted(tmp_path: Path) -> Iterator[Booted]:
     root = tmp_path / "debian"
     command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={PACKAGES}", "bookworm", str(root)]
     subprocess.run(command, check=True)  # noqa: S603 - Debian's
-    home = root / "root"
+    home = root / "srv"
     check_out(home / "checkout")
     shutil.copytree(UNITS, home / "checkout" / "deploy" / "systemd")
     (home / "wheels").mkdir()
@@ -84,7 +84,7 @@ def booted(tmp_path: Path) -> Iterator[Booted]:
 
 def test_the_page_comes_true_where_systemd_runs(booted: Booted, watch: Callable[[str], None]) -> None:
     """The service rotates and reads its configuration again, the timer's run has nothing to do, people are answered."""
-    checkout = booted.root / "root" / "checkout"
+    checkout = booted.root / "srv" / "checkout"
     install, configure, serve, due = (block.text for block in shells(PAGE))
     beside_service, beside_timer = (block.text for block in blocks(PAGE) if block.language == "text")
     with SimulatedPve(nodes=2) as pve:
