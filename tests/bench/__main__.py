@@ -25,7 +25,7 @@ def main(names: Sequence[str], out: Path | None) -> None:
     for name in names or SCENARIOS:
         console.print(f"{name}: {' '.join((SCENARIOS[name].__doc__ or '').split())}")
         rows += SCENARIOS[name]()
-    console.print(costs(rows), targets(rows))
+    console.print(costs(rows), *(shares(row) for row in rows if row.parts), targets(rows))
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps({"machine": machine(), "rows": [shown(row) for row in rows]}, indent=1))
@@ -42,7 +42,11 @@ def shown(row: Row) -> dict[str, object]:
     """Make a row readable for machines."""
     taken = {name: getattr(row.taken, name) for name in ("wall", "cpu", "served", "calls", "stored", "own", "memory")}
     told = {"name": row.name, "rotations": row.rotations, "limit": row.limit, **taken}
-    return {**told, "targets": [{**dataclasses.asdict(it), "is_met": it.is_met} for it in row.targets]}
+    return {
+        **told,
+        "parts": dict(row.parts),
+        "targets": [{**dataclasses.asdict(it), "is_met": it.is_met} for it in row.targets],
+    }
 
 
 def costs(rows: Sequence[Row]) -> Table:
@@ -65,6 +69,17 @@ def costs(rows: Sequence[Row]) -> Table:
         ]
         table.add_row(row.name, *numbers)
     table.caption = "calls: for each rotation, where there is one"
+    return table
+
+
+def shares(row: Row) -> Table:
+    """Draw whose the CPU of a rotation is."""
+    table = Table("whose", title=f"where the CPU goes: {row.name}")
+    for name in ("ms", "%"):
+        table.add_column(name, justify="right")
+    whole = sum(row.parts.values())
+    for name, spent in row.parts.items():
+        table.add_row(name, f"{spent:.2f}", f"{100 * spent / whole:.0f}")
     return table
 
 

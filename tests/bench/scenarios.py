@@ -13,7 +13,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rotator.model import Credential, Destination, TokenId, TokenState, UserStat
 from rotator.policy import judge_at_a_glance
 from tests.bench.lab import Lab, Taken, laboratory
 from tests.bench.product import command, service, warm
+from tests.bench.profile import parts
 from tests.bench.rivals import compare
 
 STORES = ("file", "vault")
@@ -52,6 +53,8 @@ class Row:
     limit: float = 0.0
     """The seconds that it cannot be faster than; 0 where there is no such thing."""
     targets: tuple[Target, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """CPU milliseconds of a rotation by whose they are, where that was looked at."""
 
 
 Scenario = Callable[[], Iterator[Row]]
@@ -77,6 +80,16 @@ def one() -> Iterator[Row]:
         targets = [Target("wall / own time", taken.wall / taken.own[0], 1.5)]
         targets += [Target("calls", calls, 13)] if store == "vault" else []
         yield Row(f"one, warm, {store}", taken, 1, taken.own[0], tuple(targets))
+
+
+def where() -> Iterator[Row]:
+    """Look with a profiler where the CPU of a rotation goes; it takes time itself, so only the shares count."""
+    for store in STORES:
+        with world(1, 20) as lab:
+            taken = list[Taken]()
+            with lab.measured(taken):
+                found = parts(lab.configure(20, store=store), 3)
+        yield Row(f"60 rotations in a row, profiled, {store}", taken[0], 80, parts=found)
 
 
 def twenty() -> Iterator[Row]:
@@ -233,6 +246,7 @@ def judge_all(known: list[tuple[Credential, UserState]]) -> None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "one": one,
+    "where": where,
     "twenty": twenty,
     "thousand": thousand,
     "idle": idle,
