@@ -351,7 +351,8 @@ class ServicePart(Part):
     )
     tls: ListenTlsPart | None = Field(None, description="Its certificate, for HTTPS. Default: HTTP.")
     token: Reference | None = Field(
-        None, description="The token that whoever reads page or metrics shows. Default: none is needed."
+        None,
+        description="The token that whoever reads page or metrics shows: 16 characters or more. Default: none.",
     )
     hosts: Annotated[tuple[HostName, ...], Strict(strict=False)] = Field(
         (), description="The names by which browsers reach it, beside localhost and addresses."
