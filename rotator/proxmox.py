@@ -22,7 +22,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -60,14 +60,21 @@ NOBODYS = "x"
 """Not the id of any token: they have two characters at least (measured)."""
 
 
+def unheeded() -> None:
+    """Heed no answer."""
+
+
 class _Session:
     """What proxmoxer takes for a session of requests. It calls ``request`` and looks at the answer's attributes."""
 
-    def __init__(self, call: Call, endpoint: Endpoint, as_whom: Shown, clock: PveClock) -> None:
+    def __init__(
+        self, call: Call, endpoint: Endpoint, as_whom: Shown, clock: PveClock, answered: Callable[[], None]
+    ) -> None:
         self._call = call
         self._endpoint = endpoint
         self._shown = as_whom
         self._clock = clock
+        self._answered = answered
 
     def request(
         self, method: str, url: str, *, data: Mapping[str, Any] | None, params: Mapping[str, Any] | None
@@ -79,6 +86,7 @@ class _Session:
         body = urlencode(data) if data is not None else None
         sent = self._clock.monotonic()
         answer = self._endpoint.exchange(Request(self._call, target, {**self._shown.headers, **changes, **form}, body))
+        self._answered()
         self._clock.saw(answer.date, sent=sent)
         return answer if answer.status_code < HTTPStatus.MULTIPLE_CHOICES else self._unanswered(answer)
 
@@ -109,10 +117,18 @@ class _Api:
         self.endpoints = endpoints
         self.clock = clock
 
-    def ask(self, endpoint: Endpoint, as_whom: Shown, method: str, *path: str, **params: object) -> Any:  # noqa: ANN401 - JSON
-        """Do one call at one endpoint and translate what goes wrong."""
+    def ask(
+        self,
+        endpoint: Endpoint,
+        as_whom: Shown,
+        method: str,
+        *path: str,
+        answered: Callable[[], None] = unheeded,
+        **params: object,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Do one call at one endpoint and translate what goes wrong; ``answered`` is called as soon as it is over."""
         call = Call(self.cluster, str(endpoint), method.upper(), "/" + "/".join(path), as_whom.who)
-        session = _Session(call, endpoint, as_whom, self.clock)
+        session = _Session(call, endpoint, as_whom, self.clock, answered)
         resource = ProxmoxResource(base_url=API, session=session, serializer=_Json())
         try:
             return getattr(resource([quote(part, safe="@!") for part in path]), method)(**params)
@@ -161,7 +177,7 @@ class _TokenView:
         plain, _, query = path.partition("?")
         self._get(*plain.strip("/").split("/"), **dict(parse_qsl(query, keep_blank_values=True)))
 
-    def _get(self, *path: str, **params: object) -> Any:  # noqa: ANN401 - JSON
+    def _get(self, *path: str, **params: Any) -> Any:  # noqa: ANN401 - JSON
         as_whom = self._shown()
         return self._api.endpoints.first(
             lambda endpoint: self._api.ask(endpoint, as_whom, "get", *path, **params), UnavailableError
@@ -350,14 +366,21 @@ class ProxmoxCluster:
             self._read("version")
         if ready := self._endpoints.answered:
             ready.make_ready()
-        with self._writing:
+        with self._turn() as is_over:
             if self._endpoints.answered is None:  # another change has found out that it is gone
                 self._read("version")
             return self._endpoints.first(
-                lambda endpoint: self._operate(endpoint, method, *path, **data), NotConnectedError
+                lambda endpoint: self._operate(endpoint, method, *path, answered=is_over, **data), NotConnectedError
             )
 
-    def _operate(self, endpoint: Endpoint, method: str, *path: str, **params: object) -> Any:  # noqa: ANN401 - JSON
+    @contextmanager
+    def _turn(self) -> Iterator[Callable[[], None]]:
+        """Wait for our turn to change something. The next one's begins once PVE has answered: what is called then."""
+        with ExitStack() as held:
+            held.enter_context(self._writing)
+            yield held.close
+
+    def _operate(self, endpoint: Endpoint, method: str, *path: str, **params: Any) -> Any:  # noqa: ANN401 - JSON
         """Call as the operator; on 401, which means that nothing happened, once more with what the source says now."""
         login = self._login
         before = login.show(endpoint)
