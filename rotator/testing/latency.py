@@ -81,6 +81,7 @@ class WriteLock:
 class _Current(local):
     """The call that a thread is answering."""
 
+    begun = 0.0
     waited = 0.0
     holds = False
 
@@ -111,17 +112,21 @@ class Pacer:
         if self._latency:
             self._until(begun + self._latency.connect)
 
+    def arrived(self) -> None:
+        """Begin to count: the first bytes of a request are here. What was measured began at the client."""
+        self._current.begun = self._monotonic()
+
     @contextmanager
     def calling(self, method: str, path: str) -> Iterator[None]:
-        """Let the call within take its time; what it waits for the write lock comes on top."""
+        """Let the call that has arrived take its time; what it waits for the write lock comes on top."""
         if self._latency is None:
             yield
             return
-        current, begun = self._current, self._monotonic()
+        current = self._current
         current.waited, current.holds = 0.0, False
         try:
             yield
-            self._until(begun + current.waited + self._latency.of(method, path))
+            self._until(current.begun + current.waited + self._latency.of(method, path))
         finally:
             if current.holds:
                 self._lock.release()

@@ -321,6 +321,7 @@ class SimulatedPve:
             refuse=self.refuse,
             keep_alive=lambda: self.keep_alive,
             connecting=self.pacer.connecting,
+            arrived=self.pacer.arrived,
         )
 
 

@@ -58,6 +58,7 @@ class NodeServer:
         refuse: Callable[[], None],
         keep_alive: Callable[[], float],
         connecting: Callable[[], AbstractContextManager[None]],
+        arrived: Callable[[], None],
     ) -> None:
         self._handler = handler
         self._tls = tls
@@ -66,6 +67,7 @@ class NodeServer:
         self._refuse = refuse
         self._keep_alive = keep_alive
         self._connecting = connecting
+        self._arrived = arrived
         self._reserved: socket.socket | None = None
         self._listener: socket.socket | None = None
         self._acceptor: Thread | None = None
@@ -178,7 +180,7 @@ class NodeServer:
                 link.do_handshake()
         for served in range(1, _REQUESTS_PER_CONNECTION + 1):
             is_over = self._closing.is_set() or self._front is not front
-            found = None if is_over else read_message(lambda: link.recv(_CHUNK), rest)
+            found = None if is_over else read_message(lambda: self._received(link), rest)
             if found is None:
                 return
             message, rest = found
@@ -194,6 +196,11 @@ class NodeServer:
             if is_last:
                 self._say_goodbye(link, message)
                 return
+
+    def _received(self, link: ssl.SSLSocket) -> bytes:
+        piece = link.recv(_CHUNK)
+        self._arrived()
+        return piece
 
     def _deliver(self, link: ssl.SSLSocket, raw: bytes, arrival: Arrival) -> None:
         """Send an answer, or as much of it as shall arrive."""
