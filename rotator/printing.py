@@ -40,6 +40,8 @@ class Sturdy:
 
 def printable(text: str) -> str:
     """Return a text as one line, with nothing in it that a terminal would obey: some of it was written by others."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 

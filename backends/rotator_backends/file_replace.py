@@ -26,6 +26,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _READ_TRIES = 3
 _TIME_STEPS = (1, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
 """Nanoseconds; the last ones are those of ext3 and of FAT."""
+_RANDOM_PART = re.compile(r"[0-9a-f]{16}\.tmp")
 _KEPT_ATTRIBUTES = re.compile(r"system\.posix_acl_access|security\.selinux|user\..*")
 """Not the others: a signature (security.ima) is of the old content."""
 _NOT_RENAMED = {
@@ -131,11 +132,10 @@ def remove_leftovers(folder: Folder, name: str) -> None:
 
     Raises: ``OSError``.
     """
-    pattern = re.compile(re.escape(f".{name}.rotate-") + r"[0-9a-f]{16}\.tmp")
-    with os.scandir(folder.fd) as entries:
-        leftovers = [entry.name for entry in entries if pattern.fullmatch(entry.name)]
-    for leftover in leftovers:
-        os.unlink(leftover, dir_fd=folder.fd)
+    start = f".{name}.rotate-"
+    for entry in os.listdir(folder.fd):  # noqa: PTH208 - a folder that is open, whatever its path means by now
+        if entry.startswith(start) and _RANDOM_PART.fullmatch(entry, len(start)):
+            os.unlink(entry, dir_fd=folder.fd)
 
 
 @contextmanager
