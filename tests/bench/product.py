@@ -83,7 +83,7 @@ def service(lab: Lab, config: Path, clusters: int) -> Taken:
 
 
 def warm(lab: Lab, config: Path, times: int) -> list[Taken]:
-    """Measure single rotations in a process that has done one before, as the service does them."""
+    """Measure rotations of all credentials in a process that has done them before, as the service does them."""
     settings = load(config, find_backend=registry.find, environ=os.environ)
     heard: list[events.Event] = []
     taken: list[Taken] = []
