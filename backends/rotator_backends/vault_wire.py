@@ -1,13 +1,13 @@
-"""Questions over the wire, by hvac; the only module that knows it, and requests and urllib3 below it.
+"""Questions over the wire, by hvac; the only module that knows it, and urllib3 below it.
 
 What they would bring unasked does not happen here: credentials from ``.netrc``, proxies and authorities from the
 environment, tokens from ``~/.vault-token``, redirects (which carry the token along), repeats. The adapter, hvac's own
-point of extension, judges no status: hvac's exceptions hold bodies, and requests' hold headers, so that no foreign
+point of extension, judges no status: hvac's exceptions hold bodies, and urllib3's what was read, so that no foreign
 exception leaves this module, not even as the context of ours.
 
-Whether a question *was sent* decides between "nothing happened" and "it may have happened". No exception of requests
-tells (a time-out in the TLS handshake and one after sending are both ``ReadTimeout``), so the connections note when
-the first byte goes out.
+Whether a question *was sent* decides between "nothing happened" and "it may have happened". No exception of urllib3
+tells (a time-out in the TLS handshake and one after sending are both ``ReadTimeoutError``), so the connections note
+when the first byte goes out.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import hvac
-import requests
-import requests.adapters
 import urllib3
 import urllib3.connection
 from hvac.adapters import Adapter
@@ -39,8 +38,8 @@ from rotator_backends.vault_login import Clock
 from rotator_backends.vault_operations import Operation
 from rotator_backends.vault_settings import BackendSettings
 
-FOREIGN = (VaultError, requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-"""All that hvac, requests and urllib3 raise of their own, and ValueErrors for what cannot be sent."""
+FOREIGN = (VaultError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+"""All that hvac and urllib3 raise of their own, and ValueErrors for what cannot be sent."""
 
 _LONGEST = 300
 _SHORTEST = 4
@@ -54,18 +53,42 @@ _LOOK = "is Vault running, is `address` right, and does a firewall let us throug
 _progress = threading.local()
 
 
+def _files(settings: BackendSettings) -> dict[str, Path]:
+    """Return the files of the connection by their settings."""
+    named = {"ca": settings.ca, "client_cert": settings.client_cert, "client_key": settings.client_key}
+    return {name: path for name, path in named.items() if path is not None}
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from one that took its place; () where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _check_files(settings: BackendSettings) -> None:
     """Look whether the files can be used; OpenSSL would ask the terminal for the password of a key."""
-    for name in ("ca", "client_cert", "client_key"):
-        path: Path | None = getattr(settings, name)
-        if path is not None and "ENCRYPTED" in _content(name, path):
+    for name, path in _files(settings).items():
+        if "ENCRYPTED" in _content(name, path):
             raise ConfigError(f"{name}: the key in {path} is encrypted", hint="give one without a password")
 
 
-def _certificate(settings: BackendSettings) -> tuple[str, str] | str | None:
-    if settings.client_cert and settings.client_key:
-        return str(settings.client_cert), str(settings.client_key)
-    return str(settings.client_cert) if settings.client_cert else None
+def _context(settings: BackendSettings) -> ssl.SSLContext:
+    """Make what a handshake needs: the system's authorities unless one is named, and what we show."""
+    named = "ca"
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+        named = "client_cert"
+        if settings.client_cert:
+            context.load_cert_chain(settings.client_cert, settings.client_key)
+    except ssl.SSLError as error:
+        reason = error.reason or "it is no PEM file"
+    else:
+        return context
+    path = _files(settings)[named]
+    raise ConfigError(f"{named}: {path} cannot be used: {reason}", hint="is it PEM, and does the key belong to it?")
 
 
 def _content(name: str, path: Path) -> str:
@@ -129,10 +152,29 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class _Transport(requests.adapters.HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as requests has it
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+class _Session:
+    """What hvac takes for a session of requests, on urllib3 alone; hvac looks at the first three.
+
+    requests would trust its own list of authorities where none is named, and not the system's; and a call through it
+    takes twice the CPU.
+    """
+
+    verify, proxies = True, None
+
+    def __init__(self, settings: BackendSettings) -> None:
+        _check_files(settings)
+        self.cert = str(settings.client_cert) if settings.client_cert else None
+        timeout = urllib3.Timeout(connect=settings.timeout, read=settings.timeout)
+        self._pools = urllib3.PoolManager(ssl_context=_context(settings), retries=False, timeout=timeout, maxsize=_KEPT)
+        self._pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+    def request(self, method: str, url: str, **sent: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - as urllib3 has it
+        """Ask once, and read the whole answer, whatever its status."""
+        return self._pools.request(method.upper(), url, redirect=False, **sent)
+
+    def close(self) -> None:
+        """Let go of the connections. Repeat: nothing happens."""
+        self._pools.clear()
 
 
 class _JudgingNothing(Adapter):  # type: ignore[misc] # hvac has no types
@@ -144,14 +186,12 @@ class _JudgingNothing(Adapter):  # type: ignore[misc] # hvac has no types
     def request(self, method: str, url: str, headers: Any = None, **kwargs: Any) -> Answer:  # noqa: ANN401 - as hvac has it
         own = {"X-Vault-Request": "true", "X-Vault-Token": self.token, "X-Vault-Namespace": self.namespace}
         sent = _Sent(frozenset(_texts([self.token, kwargs.get("json")])))
+        params = f"?{urlencode(kwargs['params'])}" if kwargs.get("params") else ""
         response = self.session.request(
-            method=method,
-            url=self.urljoin(self.base_uri, url),
+            method,
+            self.urljoin(self.base_uri, url) + params,
             headers={**(headers or {}), **{name: value for name, value in own.items() if value}},
-            allow_redirects=False,
-            timeout=self._kwargs["timeout"],
             json=kwargs.get("json"),
-            params=kwargs.get("params"),
         )
         return _answer(response, sent)
 
@@ -167,7 +207,8 @@ class Wire:
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened: requests.Session | None = None
+        self._opened: _Session | None = None
+        self._state: tuple[object, ...] = ()
         _quiet()
 
     def ask(
@@ -182,7 +223,6 @@ class Wire:
             token=token.reveal() if token else "",
             namespace=self._settings.namespace if namespace is None else namespace,
             session=self._session(),
-            timeout=self._settings.timeout,
             adapter=_JudgingNothing,
         )
         _progress.sent, _progress.changing, _progress.clock = False, changing, self._clock
@@ -199,21 +239,13 @@ class Wire:
                 self._opened.close()
             self._opened = None
 
-    def _session(self) -> requests.Session:
+    def _session(self) -> _Session:
+        """Return the session; a new one when a file of it is another than before, as a certificate that was renewed."""
+        state = tuple(map(_state_of, _files(self._settings).values()))
         with self._lock:
-            if self._opened is None:
-                _check_files(self._settings)
-                self._opened = self._made()
+            if self._opened is None or state != self._state:
+                self._opened, self._state = _Session(self._settings), state
             return self._opened
-
-    def _made(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        session.verify = str(self._settings.ca) if self._settings.ca else True
-        session.cert = _certificate(self._settings)
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _Transport(max_retries=0, pool_maxsize=_KEPT))
-        return session
 
     def silence(self, error: BaseException, *, sent: bool) -> Silence:
         """Name the reason why no whole answer came; of the error only its kind is told."""
@@ -232,22 +264,23 @@ class Wire:
             return "the name does not resolve", "correct `address`, or look at DNS"
         if met(ConnectionRefusedError):
             return "connection refused", _LOOK
-        if met(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
+        if met(TimeoutError, urllib3.exceptions.TimeoutError):
             return f"no answer within {self._settings.timeout:g} s", _LOOK
         if met(ssl.SSLError, urllib3.exceptions.SSLError) and not sent:
             return "the TLS handshake failed", "does it speak TLS there? does it want a client certificate?"
-        kind = type(errors[0]).__name__
+        told = next((it for it in errors if not isinstance(it, urllib3.exceptions.ProtocolError)), errors[0])
+        kind = type(told).__name__
         return f"the connection broke ({kind})" if sent else f"cannot connect ({kind})", _LOOK
 
 
-def _answer(response: requests.Response, sent: _Sent) -> Answer:
+def _answer(response: urllib3.BaseHTTPResponse, sent: _Sent) -> Answer:
     try:
-        body = json.loads(response.content)
+        body = json.loads(response.data)
     except (ValueError, RecursionError):
         body = None
     body = body if isinstance(body, dict) else {}
     return Answer(
-        status=response.status_code,
+        status=response.status,
         body=body,
         said=_said(body, sent),
         retry_after=response.headers.get("Retry-After", ""),

@@ -85,6 +85,38 @@ def test_without_an_authority_the_systems_count(sim: Simulated, monkeypatch: pyt
     assert "its certificate is not trusted" in failing(read(VaultBackend.configure(settings)), by=UnavailableError)[0]
 
 
+def test_the_systems_authorities_are_those_of_openssl(sim: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One's own authority that was added to the system counts, as for curl; libraries bring lists of their own."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(sim.ca))
+    backend = VaultBackend.configure({key: value for key, value in sim.settings().items() if key != "ca"})
+    assert write(backend)()
+    backend.close()
+
+
+def test_another_authority_is_taken_up_without_a_restart(sim: Simulated) -> None:
+    """Its file is looked at again, as with a certificate that is renewed each day."""
+    ca = sim.folder / "authority.pem"
+    ca.write_bytes(trustme.CA().cert_pem.bytes())
+    backend = sim.backend(ca=str(ca))
+    assert "its certificate is not trusted" in failing(read(backend), by=UnavailableError)[0]
+    ca.write_bytes(sim.ca.read_bytes())
+    assert backend.read(PLACE) is None
+    ca.write_bytes(trustme.CA().cert_pem.bytes())
+    assert "its certificate is not trusted" in failing(read(backend), by=UnavailableError)[0]
+
+
+@pytest.mark.parametrize("setting", ["ca", "client_cert"])
+def test_a_file_that_is_no_certificate_is_named(sim: Simulated, setting: str) -> None:
+    """Whatever it holds instead, it is not quoted."""
+    path = sim.folder / "notes.pem"
+    path.write_text("do not forget the milk\n")
+    there: dict[str, Any] = {setting: str(path)}
+    message, hint = failing(read(sim.backend(**there)), by=ConfigError)
+    assert message.startswith(f"{setting}: {path} cannot be used: ")
+    assert "milk" not in message
+    assert hint == "is it PEM, and does the key belong to it?"
+
+
 def test_the_name_in_the_certificate_counts(sim: Simulated) -> None:
     """A trusted authority is not enough."""
     address = sim.address.replace("127.0.0.1", "127.1")
@@ -205,12 +237,12 @@ def replying(raw: bytes) -> Callable[[socket.socket], None]:
         ),
         (
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 50\r\n\r\n{",
-            "the connection broke (ChunkedEncodingError)",
+            "the connection broke (IncompleteRead)",
         ),
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the connection broke (ConnectionError)"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the connection broke (BadStatusLine)"),
         (
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-            "the connection broke (ContentDecodingError)",
+            "the connection broke (DecodeError)",
         ),
     ],
 )

@@ -198,8 +198,8 @@ def test_a_conflict_after_a_deletion_is_one(sim: Simulated) -> None:
 @pytest.mark.parametrize(
     ("fault", "why", "happened"),
     [
-        (HangUpBefore(), "the connection broke (ConnectionError)", False),
-        (HangUpAfter(), "the connection broke (ConnectionError)", True),
+        (HangUpBefore(), "the connection broke (RemoteDisconnected)", False),
+        (HangUpAfter(), "the connection broke (RemoteDisconnected)", True),
         (Hold(), f"no answer within {SHORT:g} s", False),
         (Hold(after=True), f"no answer within {SHORT:g} s", True),
         (VaultAnswerInstead(500, ("internal error",)), "status 500, internal error", False),
@@ -228,7 +228,7 @@ def test_a_write_without_an_answer_is_unknown(sim: Simulated, fault: object, why
 @pytest.mark.parametrize(
     ("fault", "why", "hint"),
     [
-        (HangUpBefore(), "the connection broke (ConnectionError)", LOOK),
+        (HangUpBefore(), "the connection broke (RemoteDisconnected)", LOOK),
         (Hold(), f"no answer within {SHORT:g} s", LOOK),
         (
             VaultAnswerInstead(502),
@@ -296,7 +296,7 @@ def test_version_one_fails_as_version_two_does(sim: Simulated) -> None:
             HangUpAfter(),
             lambda: backend.write(place, RECORD, expected=version),
             OutcomeUnknownError,
-            "the connection broke (ConnectionError)",
+            "the connection broke (RemoteDisconnected)",
         ),
     ]
     for method, fault, attempt, kind, what in attempts:

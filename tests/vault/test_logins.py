@@ -385,7 +385,7 @@ def met(sim: Simulated, path: str, fault: object) -> None:
 @pytest.mark.parametrize(
     ("fault", "what"),
     [
-        (HangUpAfter(), "the connection broke (ConnectionError)"),
+        (HangUpAfter(), "the connection broke (RemoteDisconnected)"),
         (VaultAnswerInstead(200), "the answer (status 200) is not one of Vault's"),
         (VaultAnswerInstead(429), "too many requests"),
         (VaultAnswerInstead(503, ("Vault is sealed",)), "it is sealed"),
@@ -406,7 +406,7 @@ def test_an_unwrapping_without_an_answer_may_have_used_the_token(sim: Simulated)
     settings = {**auth, "wrapped_secret_id": sim.written(Secret(made["wrap_info"]["token"]))}
     met(sim, "/unwrap", HangUpAfter())
     error = refused(sim.backend(auth=settings), by=UnavailableError)
-    assert error.message == f"cannot unwrap the secret id at {sim.address}: the connection broke (ConnectionError)"
+    assert error.message == f"cannot unwrap the secret id at {sim.address}: the connection broke (RemoteDisconnected)"
     assert error.hint == "the wrapping token may be used up: if the next run cannot open it, wrap a new secret id"
     met(sim, "/unwrap", VaultAnswerInstead(200))
     assert refused(sim.backend(auth=settings), by=UnavailableError).message.endswith("is not one of Vault's")
