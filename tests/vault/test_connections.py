@@ -99,7 +99,7 @@ def test_another_authority_is_taken_up_without_a_restart(sim: Simulated) -> None
     ca.write_bytes(trustme.CA().cert_pem.bytes())
     backend = sim.backend(ca=str(ca))
     assert "its certificate is not trusted" in failing(read(backend), by=UnavailableError)[0]
-    ca.write_bytes(sim.ca.read_bytes())
+    ca.write_bytes(sim.server.ca_pem)
     assert backend.read(PLACE) is None
     ca.write_bytes(trustme.CA().cert_pem.bytes())
     assert "its certificate is not trusted" in failing(read(backend), by=UnavailableError)[0]
