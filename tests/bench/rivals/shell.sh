@@ -1,7 +1,8 @@
 #!/bin/sh
 # A shell script with curl, as in many a wiki: shell.sh FILE, a line for each credential:
 #   endpoint ca operator-secret user store-address store-ca store-token path
-# It shows secrets in the arguments of curl, which whoever is on the machine can read, and checks what it must.
+# It shows secrets in the arguments of curl, which whoever is on the machine can read, and checks what it must. A crash
+# leaves a token that nobody knows of, and two at one time write over each other.
 set -eu
 while read -r endpoint ca secret user store storeca token path; do
   api="https://$endpoint/api2/json"
