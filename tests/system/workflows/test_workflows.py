@@ -86,3 +86,31 @@ def test_all_supported_pythons_are_tested() -> None:
     """As ``requires-python`` has them."""
     matrix = jobs(FOLDER / "workflows" / "ci.yaml")["test"]["strategy"]["matrix"]["python"]
     assert matrix == re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+DOCKER = """#!/bin/sh
+case "$1" in
+  pull) echo "$3" >"$PULLED" ;;
+  image) echo "python@sha256:0123" ;;
+esac
+"""
+
+
+def test_the_image_of_a_release_is_built_on_a_base_that_cannot_move(tmp_path: Path) -> None:
+    """The step is typed as it stands, with a docker that tells a digest for the base that the Dockerfile names."""
+    steps = jobs(FOLDER / "workflows" / "release.yaml")["image"]["steps"]
+    named, built = (next(it for it in steps if it.get("id") == name) for name in ("base", "build"))
+    docker, out, pulled = tmp_path / "docker", tmp_path / "output", tmp_path / "pulled"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "PULLED": str(pulled),
+        "GITHUB_OUTPUT": str(out),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    script = ["bash", "-e", "-o", "pipefail", "-c", named["run"]]
+    subprocess.run(script, cwd=ROOT, env=environment, check=True, capture_output=True)  # noqa: S603 - the workflow's own
+    assert out.read_text() == "digest=python@sha256:0123\n"
+    assert f"ARG BASE={pulled.read_text()}" in (ROOT / "deploy/container/Dockerfile").read_text()
+    assert "BASE=${{ steps.base.outputs.digest }}" in built["with"]["build-args"].splitlines()
