@@ -24,9 +24,10 @@ Whoever shows or tells what happens needs three things, and none of the machiner
   needs attention). It must be quick, too: what goes over a network belongs into a queue.
 
 HTTP. ``server`` (TLS) and ``lobby`` (threads, limits) run a ``web.Site``, which maps paths to ``web.Route`` and sees to
-names (``hosts``), the token (``gate``, ``sessions``, ``entrance``), the methods and the headers. ``probes``, ``assets``
-(the files of ``page/``), ``sheet`` (the document: ``document`` is its shape, ``telling`` fills it) and ``button`` are
-what is answered. ``rotator.cli.answering`` puts it together; whoever adds a page adds its route there.
+names (``hosts``), the token (``gate``, ``guesses``, ``sessions``, ``entrance``), the methods and the headers.
+``probes``, ``assets`` (the files of ``page/``), ``sheet`` (the document: ``document`` is its shape, ``telling`` fills
+it) and ``button`` are what is answered. ``rotator.cli.answering`` puts it together; whoever adds a page adds its route
+there.
 
 ``Service.ask(name, request, who=...)`` rotates now, for a button or a signal; it only puts the wish on the roster.
 
