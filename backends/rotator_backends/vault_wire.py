@@ -117,16 +117,21 @@ class _Marking:
 
     debuglevel = 0
     sock: Any
-    _answered_at = -math.inf
+    _heard_at = -math.inf
+    """When the other side was last known to be there: it took the connection, or gave an answer."""
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._heard_at = _progress.clock()
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as urllib3 has it
-        if _progress.changing and _progress.clock() - self._answered_at > MOMENT:
+        if _progress.changing and _progress.clock() - self._heard_at > MOMENT:
             self.close()  # type: ignore[attr-defined]
         super().request(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
         response = super().getresponse()  # type: ignore[misc]
-        self._answered_at = _progress.clock()
+        self._heard_at = _progress.clock()
         return response
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it
@@ -153,7 +158,7 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 
 
 class _Session:
-    """What hvac takes for a session of requests, on urllib3 alone; hvac looks at the first three.
+    """What hvac takes for a session of requests, on urllib3 alone; hvac looks at ``verify``, ``proxies`` and ``cert``.
 
     requests would trust its own list of authorities where none is named, and not the system's; and a call through it
     takes twice the CPU.
@@ -243,7 +248,10 @@ class Wire:
         """Return the session; a new one when a file of it is another than before, as a certificate that was renewed."""
         state = tuple(map(_state_of, _files(self._settings).values()))
         with self._lock:
-            if self._opened is None or state != self._state:
+            if self._opened and state != self._state:
+                self._opened.close()
+                self._opened = None
+            if self._opened is None:
                 self._opened, self._state = _Session(self._settings), state
             return self._opened
 

@@ -288,6 +288,14 @@ def test_a_write_never_goes_out_where_no_answer_came_for_a_while(
     wire.close()
 
 
+def test_a_first_write_connects_once(sim: Simulated) -> None:
+    """A connection that has just come about is as good as one that brought an answer."""
+    wire = Wire(backend_settings(sim.settings()), lambda: 0.0)
+    wire.ask(lambda client: client.adapter.post("/v1/secret/data/ci"), token=None, changing=True)
+    assert [call.connection for call in sim.server.calls] == [1]
+    wire.close()
+
+
 def test_what_only_asks_goes_out_wherever_a_connection_is_open(sim: Simulated) -> None:
     """It may be asked again."""
     backend = sim.backend(clock=itertools.count(0.0, 2 * MOMENT).__next__)
