@@ -136,7 +136,7 @@ class _Marking:
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it
         if self.sock is None:
-            self.connect()  # type: ignore[attr-defined]
+            self.connect()
         _progress.sent = True
         super().send(data)  # type: ignore[misc]
 
