@@ -31,6 +31,8 @@ from rotator.model import (
 from rotator.view import MARGIN, View, at, is_marked_by, own_marker
 
 MOST_ORPHANS = 3
+_NO_SECRET = Secret("")
+"""Stands for the secret of a record that need not be read."""
 
 
 class Reason(StrEnum):
@@ -365,7 +367,7 @@ def judge_at_a_glance(credential: Credential, user: UserState, now: datetime) ->
     newest = max(owned, key=lambda token: name.serial if (name := Name.parse(token.id.name)) else 0, default=None)
     if newest is None or names_unmarked(credential, newest, user):
         return None
-    held = Held(Token(newest.id, Secret("")))
+    held = Held(Token(newest.id, _NO_SECRET))
     seen = Observation(credential, now, user.tokens, (held,) * len(credential.destinations))
     finding = judge(seen)
     return finding if finding.reason is Reason.UP_TO_DATE else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 
 from rotator.marker import Marker, Name
 from rotator.model import (
@@ -33,7 +32,7 @@ MARGIN = timedelta(seconds=2)
 
 @dataclass
 class View:
-    """An observation put in the protocol's terms. What every check asks is worked out at once, the rest when asked."""
+    """An observation put in the protocol's terms. What the checks ask is worked out at once, in the order below."""
 
     seen: Observation
     request: Request = field(default_factory=Request)
@@ -52,9 +51,19 @@ class View:
     """The marker of the token that the record names, if that lives and is ours."""
     due: datetime | None = field(init=False)
     """When the token that the record names is old enough to be replaced; None when its age is not known."""
+    ours: tuple[TokenState, ...] = field(init=False)
+    """Our tokens, and the predecessors that these name (an adopted token is one), lowest serial first."""
+    above: tuple[TokenState, ...] = field(init=False)
+    """Our tokens that the record does not name and whose serial is above its own; all of them without a record."""
+    above_old: tuple[TokenState, ...] = field(init=False)
+    """Those above that are too old for a rotation that is under way."""
+    others: tuple[TokenState, ...] = field(init=False)
+    """Our tokens that neither the record names nor stand above it."""
+    stale_mirrors: tuple[int, ...] = field(init=False)
+    """The indices of the mirrors that do not show the record's token, or could not be read."""
 
     def __post_init__(self) -> None:
-        """Work out what every check asks."""
+        """Work out what the checks ask."""
         seen = self.seen
         self.credential, self.now = seen.credential, seen.now
         self.record = seen.primary.token if isinstance(seen.primary, Held) else None
@@ -63,6 +72,11 @@ class View:
         self.current = next((token for token in seen.tokens if self.record and token.id == self.record.id), None)
         self.marker = self.markers.get(self.current.id) if self.current else None
         self.due = due_at(self.credential, self.marker.issued) if self.marker else None
+        self.ours = self._ours()
+        self.above = self._above()
+        self.above_old = tuple(token for token in self.above if not self.is_fresh(token))
+        self.others = tuple(token for token in self.ours if token not in self.above and token != self.current)
+        self.stale_mirrors = tuple(i for i, it in enumerate(seen.destinations) if i and not self.is_current(it))
 
     @property
     def may_adopt(self) -> bool:
@@ -78,9 +92,7 @@ class View:
         """Whether it is the one token that a pinned credential is about."""
         return self.is_pinned and token == TokenId(self.credential.userid, self.credential.base)
 
-    @cached_property
-    def ours(self) -> tuple[TokenState, ...]:
-        """Our tokens, and the predecessors that these name (an adopted token is one), lowest serial first."""
+    def _ours(self) -> tuple[TokenState, ...]:
         mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_predecessor(token))
         return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
 
@@ -120,9 +132,7 @@ class View:
         held = (it.token.id for it in self.seen.destinations if isinstance(it, Held) and it.token)
         return 1 + max((self.serial(token) for token in (*(it.id for it in self.seen.tokens), *held)), default=0)
 
-    @cached_property
-    def above(self) -> tuple[TokenState, ...]:
-        """Our tokens that the record does not name and whose serial is above its own; all of them without a record."""
+    def _above(self) -> tuple[TokenState, ...]:
         if self.record is None:
             return tuple(token for token in self.ours if token.id in self.markers)
         floor = self.serial(self.record.id)
@@ -131,16 +141,6 @@ class View:
             for token in self.ours
             if token.id != self.record.id and token.id in self.markers and self.serial(token.id) > floor
         )
-
-    @cached_property
-    def others(self) -> tuple[TokenState, ...]:
-        """Our tokens that neither the record names nor stand above it."""
-        return tuple(token for token in self.ours if token not in self.above and token != self.current)
-
-    @cached_property
-    def above_old(self) -> tuple[TokenState, ...]:
-        """Those above that are too old for a rotation that is under way."""
-        return tuple(token for token in self.above if not self.is_fresh(token))
 
     def is_fresh(self, token: TokenState) -> bool:
         """Whether the rotation that issued it may still be under way."""
@@ -167,11 +167,6 @@ class View:
         """When the published token comes too near to its own end, if it has one."""
         issued = self.marker.issued if self.marker else None
         return expiring_at(self.credential, issued, self.current.expire) if self.current else None
-
-    @cached_property
-    def stale_mirrors(self) -> tuple[int, ...]:
-        """The indices of the mirrors that do not show the record's token, or could not be read."""
-        return tuple(i for i, it in enumerate(self.seen.destinations) if i and not self.is_current(it))
 
     def is_current(self, held: Held | Unread) -> bool:
         """Whether a destination shows the record's token under every key."""
