@@ -115,9 +115,10 @@ def read(path: Path) -> Iterator[Line]:
     """Yield all lines, the oldest first. Raises: ``ConfigError``."""
     try:
         yield from lines([*rotated(path), *([path] if path.exists() else [])])
-    except (OSError, EOFError) as error:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise ConfigError(f"the audit trail {path} cannot be read: {why}", hint="who may read it?") from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        hint = "who may read it, and is it whole?"
+        raise ConfigError(f"the audit trail {path} cannot be read: {why}", hint=hint) from None
 
 
 def told(found: Sequence[Line], wanted: Wanted) -> Report:

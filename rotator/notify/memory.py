@@ -22,7 +22,7 @@ RECENT = 2
 def told_before(path: Path) -> dict[Subject, Told]:
     """Read what was told of each subject; of a trail that cannot be read, nothing."""
     told: dict[Subject, Told] = {}
-    with suppress(OSError, EOFError):
+    with suppress(OSError):
         for fields in notices(path):
             subject = (str(fields.get("cluster", "")), str(fields.get("credential", "")))
             with suppress(ValueError):

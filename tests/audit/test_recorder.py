@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +66,15 @@ def test_what_is_lost_in_the_end_is_told_in_the_end(path: Path, caplog: pytest.L
     made.hear(EVENT)
     made.close()
     assert caplog.messages[-1] == f"the audit trail {path} lacks 2 lines"
+
+
+def test_an_old_file_that_is_damaged_ends_no_rotation(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """How the chain stood cannot be read, so the line is lost, as on a full disk; whoever works goes on."""
+    path.parent.mkdir()
+    path.with_name("audit.jsonl.1.gz").write_bytes(gzip.compress(b"a line\n")[:-12])
+    recorder(path).hear(EVENT)
+    why = "audit.jsonl.1.gz is damaged, or not compressed to its end"
+    assert caplog.messages == [f"the audit trail {path} is NOT written: {why}; the work goes on without it"]
 
 
 def test_only_a_required_trail_forbids_anything(path: Path) -> None:

@@ -147,6 +147,40 @@ def test_a_process_that_never_saw_the_old_file_goes_on_too(path: Path, name: str
     assert (verdict(path).flaws, verdict(path).last.seq) == ((), 3)
 
 
+def compressed(path: Path, name: str) -> bytes:
+    """Put the file aside as logrotate does with ``compress``, but for its end; return what that file should be."""
+    whole = gzip.compress(path.read_bytes())
+    path.with_name(f"{name}.gz").write_bytes(whole[:-12])
+    path.rename(path.with_name(name))
+    return whole
+
+
+@pytest.mark.parametrize("name", ["audit.jsonl.1", "audit.jsonl-20260509"])
+def test_what_is_being_compressed_just_now_is_read_where_it_is_whole(path: Path, name: str) -> None:
+    """Logrotate takes the plain file away when the other one is done; until then the latter is half a file."""
+    append(path, "one", "two").close()
+    compressed(path, name)
+    append(path, "three")
+    assert [it.name for it in rotated(path)] == [name]
+    assert (verdict(path).flaws, verdict(path).lines, verdict(path).last.seq) == ((), 3, 3)
+
+
+def test_a_compressed_file_that_is_damaged_is_an_error_of_the_system(path: Path) -> None:
+    """Cut off, altered, or no such file at all: whoever reads it hears which one it is, and nothing is begun anew."""
+    append(path, "one", "two").close()
+    whole, old = compressed(path, "audit.jsonl.1"), path.with_name("audit.jsonl.1.gz")
+    path.with_name("audit.jsonl.1").unlink()
+    for content in (whole[:-12], whole[:12] + b"\xff" * len(whole[12:]), b"notes\n"):
+        old.write_bytes(content)
+        with pytest.raises(OSError, match="damaged") as caught:
+            append(path, "three")
+        assert caught.value.strerror == "audit.jsonl.1.gz is damaged, or not compressed to its end"
+        assert path.read_bytes() == b""
+    old.write_bytes(whole)
+    append(path, "three")
+    assert verdict(path).last.seq == 3
+
+
 def test_old_files_are_read_in_their_order(path: Path) -> None:
     """Numbers count down to the newest, dates count up; other files beside them are none of ours."""
     for name in ("audit.jsonl.2", "audit.jsonl.10", "audit.jsonl.1", "audit.jsonl.bak", "audit.jsonlx", "x.1"):

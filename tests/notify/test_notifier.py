@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -126,6 +127,8 @@ def test_what_is_told_is_remembered_by_the_trail(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl.1").unlink()
     assert told_before(path) == {}
     assert told_before(tmp_path / "nowhere") == {}
+    (tmp_path / "audit.jsonl.1.gz").write_bytes(gzip.compress(b"{}\n")[:10] + b"\xff" * 20)
+    assert told_before(path) == {}
 
 
 def test_a_program_that_fails_is_not_run_again() -> None:
