@@ -4,8 +4,9 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# A tenth of pip's time. Who has an index that only pip knows of gets what pip installs.
-INSTALL = install() { $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes "$$@" || \
+# A tenth of pip's time. Like pip it trusts the authorities of the system, as behind a proxy with one of its own. Who has
+# an index that only pip knows of gets what pip installs.
+INSTALL = install() { $(BIN)/uv pip install --quiet --no-config --system-certs --python $(BIN)/python --require-hashes "$$@" || \
 	$(PIP) install --require-hashes "$$@"; }; install
 
 SYSTEM := PYTHONPATH=$(abspath $(VENV))/system PATH="$(abspath $(VENV))/system/bin:$$PATH"
@@ -87,7 +88,7 @@ release-check: $(VENV)/.installed $(VENV)/system/.installed ## build sdist and w
 	@echo "release-check: building twice, elsewhere and with other times"
 	@PYTHONPATH=$(abspath $(VENV))/system $(BIN)/python -m tests.release
 
-LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
 lock: $(VENV)/.installed ## bring requirements/ in step with pyproject.toml (newest versions: LOCK_FLAGS=--upgrade)
