@@ -119,7 +119,7 @@ class FileBackend:
             check_not_mounted(Path(os.path.realpath(location.path)), self._system.mounts())
             with _judging(location):
                 codec(location.format, location.key).fields(decoded(before.data) if before else "")
-            probe(lock.folder, location.path.name, system=self._system)
+            probe(lock, location.path.name, system=self._system)
 
     def close(self) -> None:
         """Do nothing: no file stays open. Repeat: the same."""
@@ -132,7 +132,7 @@ class FileBackend:
             seen = take(folder, name, system=self._system)
             owner = seen.status if seen else None
             with held(folder, name, system=self._system, wait=self._lock_wait, owner=owner) as lock:
-                remove_leftovers(folder, name)
+                remove_leftovers(lock, name)
                 yield lock
 
     def _acceptable(self, location: FileLocation, lock: Lock) -> Snapshot | None:

@@ -5,6 +5,10 @@ NFS cannot lock at all. The lock file stays for ever: removing it would let two 
 modification time is the highest that a version of the record ever had, so that versions rise even across a record that
 was removed and made again. The kernel lets go of the lock when its holder dies.
 
+What is in it names the temporary file of its holder, so that the next one finds what a killed one left without looking
+through the folder, which may hold thousands of records. It is drawn at random when the lock file is made, so that a
+holder whose lock file somebody has removed has another temporary file than the holder of the new one.
+
 filelock was not taken: it opens by path, where everything here goes through one open folder, and keeps no such mark.
 """
 
@@ -13,10 +17,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +34,9 @@ _UNFIT = {errno.EACCES, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 """Somebody else's, a link, a folder, a device."""
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
+_MARK = re.compile(rb"[0-9a-f]{16}")
+_LONGER = 17
+"""Bytes: one more than a mark has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,10 @@ class Lock:
     fd: int
     folder: Folder
     name: str
+    mark: str = ""
+    """What is in the lock file: no other of this name ever had it."""
+    is_new: bool = False
+    """Whether nobody has held it with this mark before, so that holders before may have had others."""
 
     @property
     def highest(self) -> int:
@@ -64,9 +77,22 @@ def held(
     """
     lock = _acquired(folder, f".{record}.lock", system=system, wait=wait, owner=owner)
     try:
-        yield lock
+        yield _marked(lock, system)
     finally:
         release(lock.fd)
+
+
+def _marked(lock: Lock, system: System) -> Lock:
+    """Read the mark; draw one where there is none, as in a new lock file, or after a power failure in an old one."""
+    found = system.read(lock.fd, _LONGER)
+    if _MARK.fullmatch(found):
+        return replace(lock, mark=found.decode())
+    highest, mark = lock.highest, secrets.token_hex(8)
+    os.ftruncate(lock.fd, 0)
+    os.lseek(lock.fd, 0, os.SEEK_SET)
+    system.write(lock.fd, mark.encode())
+    system.set_mtime(lock.fd, highest)
+    return replace(lock, mark=mark, is_new=True)
 
 
 def _acquired(folder: Folder, name: str, *, system: System, wait: timedelta, owner: os.stat_result | None) -> Lock:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -108,46 +107,57 @@ def replace(lock: Lock, name: str, data: bytes, *, before: Snapshot | None, mode
     Raises: ``ConflictError``; ``RefusedError``; ``UnavailableError``; ``OSError`` - nothing has happened;
     ``OutcomeUnknownError``.
     """
-    folder = lock.folder
-    with _temporary(folder, name, system) as (temporary, fd):
+    with _temporary(lock, name, system) as (temporary, fd):
         _write_all(fd, data, system)
         _stamp(fd, lock, before, system)
         _keep_access(fd, before, mode, system)
         system.fsync(fd)
         _check_unchanged(lock, name, before)
-        return _moved(fd, folder, temporary, name, system)
+        return _moved(fd, lock.folder, temporary, name, system)
 
 
-def probe(folder: Folder, name: str, *, system: System) -> None:
+def probe(lock: Lock, name: str, *, system: System) -> None:
     """Return when a temporary file can be made there; nothing of it stays.
 
     Raises: ``OSError``.
     """
-    with _temporary(folder, name, system):
+    with _temporary(lock, name, system):
         pass
 
 
-def remove_leftovers(folder: Folder, name: str) -> None:
-    """Remove what writers of this record left behind when they were killed; only under its lock: they hold secrets.
+def remove_leftovers(lock: Lock, name: str) -> None:
+    """Remove what writers of this record left behind when they were killed: it holds secrets.
+
+    Under a lock that had holders before there is one name that it can have.
 
     Raises: ``OSError``.
     """
+    left = _leftovers(lock.folder, name) if lock.is_new else [_temporary_name(lock, name)]
+    for entry in left:
+        with suppress(FileNotFoundError):
+            os.unlink(entry, dir_fd=lock.folder.fd)
+
+
+def _leftovers(folder: Folder, name: str) -> list[str]:
     start = f".{name}.rotate-"
-    for entry in os.listdir(folder.fd):  # noqa: PTH208 - a folder that is open, whatever its path means by now
-        if entry.startswith(start) and _RANDOM_PART.fullmatch(entry, len(start)):
-            os.unlink(entry, dir_fd=folder.fd)
+    there = os.listdir(folder.fd)  # noqa: PTH208 - a folder that is open, whatever its path means by now
+    return [it for it in there if it.startswith(start) and _RANDOM_PART.fullmatch(it, len(start))]
+
+
+def _temporary_name(lock: Lock, name: str) -> str:
+    return f".{name}.rotate-{lock.mark}.tmp"
 
 
 @contextmanager
-def _temporary(folder: Folder, name: str, system: System) -> Iterator[tuple[str, int]]:
-    temporary = f".{name}.rotate-{secrets.token_hex(8)}.tmp"
-    fd = system.open(folder.fd, temporary, _CREATE)
+def _temporary(lock: Lock, name: str, system: System) -> Iterator[tuple[str, int]]:
+    temporary = _temporary_name(lock, name)
+    fd = system.open(lock.folder.fd, temporary, _CREATE)
     try:
         yield temporary, fd
     finally:
         release(fd)
         with suppress(OSError):  # renamed; or it cannot be removed, and the next writer tries again
-            os.unlink(temporary, dir_fd=folder.fd)
+            os.unlink(temporary, dir_fd=lock.folder.fd)
 
 
 def _keep_access(fd: int, before: Snapshot | None, mode: int, system: System) -> None:

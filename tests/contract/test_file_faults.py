@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import multiprocessing
 import os
 import stat
 from collections.abc import Callable
@@ -123,54 +122,6 @@ def test_a_crash_at_any_call_leaves_a_whole_record(tmp_path: Path, method: str, 
         rewritten(tmp_path / "ci.json", FailingSystem(method, PowerFailure(), after=after))
     assert dict(stored(tmp_path / "ci.json").fields) == pair(2 if (method, after) == ("rename", True) else 1)
     assert dict(rewritten(tmp_path / "ci.json", System(), 3).fields) == pair(3)
-
-
-class DyingSystem(System):
-    """Ends the process, as SIGKILL does, when the new file should be put in place."""
-
-    def rename(self, folder: int, source: str, target: str) -> None:  # noqa: ARG002 - the process ends before
-        """End, with no chance to tidy up."""
-        os._exit(9)
-
-
-def die_while_writing(path: Path) -> None:
-    """Write, and die; runs in a process of its own."""
-    rewritten(path, DyingSystem())
-
-
-def killed_writer(path: Path) -> None:
-    """Let a writer of a record be killed just before it is replaced."""
-    process = multiprocessing.get_context("spawn").Process(target=die_while_writing, args=(path,))
-    process.start()
-    process.join()
-    assert process.exitcode == 9
-
-
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    """Its temporary file holds a secret: nobody else may read it, and it goes with the next write."""
-    before = planted(tmp_path / "ci.json")
-    killed_writer(tmp_path / "ci.json")
-    assert stored(tmp_path / "ci.json") == before
-    (left,) = temporary_files(tmp_path)
-    assert stat.S_IMODE((tmp_path / left).stat().st_mode) == 0o600
-    rewritten(tmp_path / "ci.json", System(), 3)
-    assert temporary_files(tmp_path) == []
-
-
-def test_a_preflight_removes_leftovers_of_its_record_only(tmp_path: Path) -> None:
-    """A file that only looks similar, or is of the record beside it, is not ours to remove."""
-    mine = tmp_path / ".ci.json.rotate-0123456789abcdef.tmp"
-    others = [
-        tmp_path / ".other.json.rotate-0123456789abcdef.tmp",
-        tmp_path / ".ci_json.rotate-0123456789abcdef.tmp",
-        tmp_path / ".ci.json.rotate-backup.tmp",
-        tmp_path / "ci.json.rotate-0123456789abcdef.tmp",
-    ]
-    for path in (mine, *others):
-        path.touch()
-    FileBackend.configure({}).preflight(place(tmp_path / "ci.json"))
-    assert not mine.exists()
-    assert all(path.exists() for path in others)
 
 
 def test_a_lock_that_somebody_holds_is_waited_for_and_then_named(tmp_path: Path) -> None:
