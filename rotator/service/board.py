@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rotator.events import Event, Outcome, Step
-from rotator.service.standing import ClusterStanding, CredentialStanding, Standing
+from rotator.service.standing import ClusterStanding, ConfigurationStanding, CredentialStanding, Standing, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,15 @@ class Board:
         with self._lock:
             self._swap(replace(self.standing, **parts))
 
-    def put(self, standings: Iterable[CredentialStanding]) -> None:
-        """Put the standings of some credentials anew."""
+    def put(self, standings: Iterable[CredentialStanding], under: ConfigurationStanding | None = None) -> None:
+        """Put the standings of some credentials anew.
+
+        ``under`` is what was in force when the work on them began: of another that came meanwhile what it says stays.
+        """
         with self._lock:
-            changed = {it.name: it for it in standings}
+            is_old = under is not None and under is not self.standing.configuration
+            fitted = (self._fitted(it) if is_old else it for it in standings)
+            changed = {it.name: it for it in fitted if it}
             whole = MappingProxyType({**self.standing.credentials, **changed})
             self._swap(replace(self.standing, credentials=whole), tuple(changed))
 
@@ -66,6 +71,14 @@ class Board:
     def rests(self, name: str) -> None:
         """Write up that a credential is not being worked on any more."""
         self._at_work(name, None)
+
+    def _fitted(self, made: CredentialStanding) -> CredentialStanding | None:
+        """Make a standing one of the configuration that is in force now; None where it has no such credential."""
+        now = self.standing.credentials.get(made.name)
+        if now is None or now.cluster != made.cluster:
+            return None
+        state = now.state if now.state is State.PAUSED else made.state
+        return replace(made, every=now.every, overlap=now.overlap, destinations=now.destinations, state=state)
 
     def _at_work(self, name: str, step: Step | None) -> None:
         with self._lock:

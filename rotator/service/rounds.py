@@ -24,7 +24,7 @@ from rotator.service.board import Board
 from rotator.service.generations import Generation, Generations
 from rotator.service.roster import QUIETLY, Entry, Roster
 from rotator.service.sights import sights
-from rotator.service.standing import ClusterStanding, CredentialStanding, TokenSight
+from rotator.service.standing import ClusterStanding, ConfigurationStanding, CredentialStanding, TokenSight
 from rotator.service.timetable import next_look
 from rotator.settings import Operator, ServiceSettings, TokenOperator
 from rotator.trigger import By, TriggeredBy
@@ -43,10 +43,11 @@ class Rounds:
 
     def run(self, cluster: str, roster: Roster) -> None:
         """Do a round. Raises nothing."""
+        began = self.board.standing.configuration  # looked at first: what comes into force in between is the newer one
         try:
             with self.generations.borrowed() as generation:
                 if self.goes_on():
-                    Round(self, generation, cluster, roster).run()
+                    Round(self, generation, cluster, roster, began).run()
         except Exception as error:  # noqa: BLE001 - a bug here must not end the service
             self.caught(error)
             now = self.axis.now()
@@ -64,6 +65,8 @@ class Round:
     generation: Generation
     cluster: str
     roster: Roster
+    began: ConfigurationStanding
+    """What was in force by then, as the board had it."""
 
     @property
     def settings(self) -> ServiceSettings:
@@ -109,7 +112,7 @@ class Round:
             return self.settle(entries[credential.name], problems[-1], None, None)
 
         standings = in_lanes(fleet, [it.credential for it in entries.values()], work, unreached)
-        rounds.board.put([it for it in standings if it])
+        rounds.board.put([it for it in standings if it], self.began)
         if problems:
             self.write_up_problem(problems[0])
 
@@ -127,7 +130,7 @@ class Round:
         standing = self.settle(entry, result, now, tokens)
         if name not in board.standing.at_work and not result.done:
             return standing
-        board.put([standing] if standing else [])
+        board.put([standing] if standing else [], self.began)
         board.rests(name)
         return None
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from rotator.cli import serving
 from rotator.model import Request
 from rotator.service.bell import Bell
 from rotator.service.scheduler import in_threads
-from tests.service.world import Street
+from rotator.service.standing import State
+from tests.service.world import EVERY, Street
 from tests.service.year import Overlaps
 
 STUCK = """
@@ -72,6 +74,49 @@ def test_wishes_that_come_during_a_run_wait_for_its_end_and_are_one(tmp_path: Pa
     assert (last.who, last.result.done) == ("0", ("forced",))
     assert overlaps.found == []
     assert len(street.shop.written["ci"]) == 2
+    service.close()
+
+
+def until(holds: Callable[[], bool], rung: threading.Event) -> None:
+    """Wait for something that threads bring about."""
+    for _ in range(200):
+        if holds():
+            return
+        rung.wait(0.1)
+        rung.clear()
+    raise AssertionError("it does not come about")
+
+
+def test_a_configuration_that_comes_during_a_round_is_what_stands(tmp_path: Path) -> None:
+    """Who is gone is not put back, and who is configured anew stands so, whatever a run of before found."""
+    turnstile, rung = Turnstile(), threading.Event()
+    street = Street(tmp_path, executor=in_threads(1), guard=turnstile)
+    street.ring = rung.set  # type: ignore[method-assign] # the loop of a test waits for it
+    quiet = [street.add(name) for name in ("gone", "paused", "sooner")]
+    turnstile.open.set()
+    service = street.serve()
+    service.begin_due()
+    until(lambda: service.is_idle and all(street.stands(service, it.name).well for it in quiet), rung)
+    turnstile.open.clear()
+    turnstile.reached.clear()
+    street.add("busy")
+    service.reload()
+    service.begin_due()
+    assert turnstile.reached.wait(20)
+    street.credentials.remove(quiet[0])
+    street.add("paused", paused=True)
+    street.add("sooner", every=EVERY / 2)
+    street.add("busy", paused=True)
+    service.reload()
+    service.begin_due()
+    turnstile.open.set()
+    until(lambda: service.is_idle, rung)
+    stands = service.board.standing.credentials
+    assert set(stands) == {"paused", "sooner", "busy"}
+    assert stands["sooner"].every == EVERY / 2
+    assert [stands[name].state for name in ("paused", "sooner", "busy")] == [State.PAUSED, State.WELL, State.PAUSED]
+    assert stands["busy"].last is not None
+    assert street.bugs == []
     service.close()
 
 
