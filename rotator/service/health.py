@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from rotator.clock import Clock
-from rotator.service.standing import ClusterStanding, LeadershipStanding, Standing
+from rotator.service.standing import ClusterStanding, LeadershipStanding, Standing, State
 
 LATE = timedelta(seconds=30)
 """A loop that has not come round for so long hangs; it comes round every five seconds."""
@@ -37,7 +37,8 @@ class Pulse:
 def unready(standing: Standing, now: datetime) -> list[str]:
     """List why the service is not ready, in words for machines; nothing if it is.
 
-    A cluster that does not answer is no reason: the service does what it can, and another one would do no better.
+    A cluster that does not answer is no reason: the service does what it can, and another one would do no better. Nor
+    is one whose credentials are all paused.
     """
     return sorted(set(_reasons(standing, now)))
 
@@ -48,11 +49,22 @@ def _reasons(standing: Standing, now: datetime) -> Iterator[str]:
     if not is_known(standing.leadership):
         yield "leader-unknown"
     if standing.leadership.leads:
+        asleep = at_rest(standing)
         for cluster in standing.clusters.values():
+            if cluster.name in asleep:
+                continue
             if cluster.seen is None:
                 yield "not-looked-yet"
             elif now - cluster.seen > patience(cluster):
                 yield "look-overdue"
+
+
+def at_rest(standing: Standing) -> set[str]:
+    """Name the clusters that nobody looks at: all their credentials are paused."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for it in standing.credentials.values():
+        found[it.state is State.PAUSED].add(it.cluster)
+    return found[True] - found[False]
 
 
 def is_known(leadership: LeadershipStanding) -> bool:

@@ -74,6 +74,24 @@ def test_who_stands_by_is_ready_when_it_knows_who_leads(leadership: LeadershipSt
     assert unready(standing, NOW) == reasons
 
 
+def test_a_cluster_whose_credentials_are_all_paused_keeps_nobody_from_being_ready(house: House) -> None:
+    """Nobody looks at it, and that is as it should be: from the start, and when they are paused later."""
+    street, url = house.street, house.open()
+    street.add("ci", paused=True)
+    house.service.reload()
+    street.go_on(house.service, HOUR)
+    assert json.loads(ask(url, "/readyz").body) == {"ok": True, "reasons": []}
+    street.add("ci")
+    house.service.reload()
+    street.go_on(house.service, HOUR)
+    assert house.service.board.standing.clusters["one"].seen is not None
+    street.add("ci", paused=True)
+    house.service.reload()
+    street.go_on(house.service, HOUR)
+    street.clock.sleep(24 * 3600)
+    assert json.loads(ask(url, "/readyz").body) == {"ok": True, "reasons": []}
+
+
 def test_a_look_in_short_intervals_may_take_its_time() -> None:
     """A round of a large cluster takes longer than the ten seconds that may be configured."""
     seconds = timedelta(seconds=1)
