@@ -86,11 +86,14 @@ def shown(token: Token, who: str) -> Shown:
 
 
 class TokenOperator:
-    """The operator as a token, read when it is first needed and once more after each 401."""
+    """The operator as a token, read when it is first needed and once more after each 401.
+
+    What cannot be shown is not kept, or nobody would ever look whether it was mended.
+    """
 
     def __init__(self, source: OperatorSource, token: Token | None = None) -> None:
         self._source = source
-        self._token = token
+        self._shown = shown(token, OPERATOR) if token else None
         self._lock = threading.Lock()
 
     def ready(self) -> None:
@@ -99,21 +102,20 @@ class TokenOperator:
 
     def show(self, endpoint: Endpoint) -> Shown:  # noqa: ARG002 - a token is the same everywhere
         """Return the header of the token."""
-        return shown(self._current(), OPERATOR)
+        return self._current()
 
-    def renewed(self, refused: Shown, endpoint: Endpoint) -> Shown | None:
+    def renewed(self, refused: Shown, endpoint: Endpoint) -> Shown | None:  # noqa: ARG002 - as above
         """Read the token again, unless another thread has done so since."""
         with self._lock:
-            if self._token is not None and shown(self._token, OPERATOR) == refused:
-                self._token = _read_again(self._source)
-        again = self.show(endpoint)
-        return None if again == refused else again
+            if self._shown == refused:
+                self._shown = shown(_read_again(self._source), OPERATOR)
+            return None if self._shown == refused else self._shown
 
-    def _current(self) -> Token:
+    def _current(self) -> Shown:
         with self._lock:
-            if self._token is None:
-                self._token = self._source()
-            return self._token
+            if self._shown is None:
+                self._shown = shown(self._source(), OPERATOR)
+            return self._shown
 
 
 def _read_again(source: OperatorSource) -> Token:
@@ -205,7 +207,7 @@ def factors(challenge: str) -> frozenset[str]:
     found = _CHALLENGE.match(challenge)
     try:
         asked = json.loads(unquote(found["asked"])) if found else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return frozenset()
     return frozenset(str(kind) for kind, has in asked.items() if has) if isinstance(asked, dict) else frozenset()
 

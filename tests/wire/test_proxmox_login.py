@@ -125,6 +125,31 @@ def test_a_refused_operator_that_cannot_be_read_again_says_both(lab: Lab) -> Non
         lab.cluster(login=source).users()
 
 
+def test_an_operator_that_cannot_be_shown_is_read_again_by_the_next_call(lab: Lab) -> None:
+    """Whoever takes the line break out of the record need not restart the service; PVE is shown nothing of it."""
+    broken = Token(lab.operator.id, Secret(f"{lab.operator.secret.reveal()}\n"))
+    source = Source(broken, lab.operator)
+    cluster = lab.cluster(login=source)
+    with pytest.raises(UnauthenticatedError, match="white space"):
+        cluster.users()
+    assert "svc@pve" in cluster.users()
+    assert (source.asked, [call.status for call in lab.pve.calls]) == (2, [200])
+
+
+def test_a_new_operator_that_cannot_be_shown_is_read_again_by_the_next_call(lab: Lab) -> None:
+    """It takes the place of the refused one only when it can be shown."""
+    new = add_token(lab.pve, NEXT)
+    broken = Token(new.id, Secret(f"{new.secret.reveal()}\n"))
+    source = Source(lab.operator, broken, new)
+    cluster = lab.cluster(login=source)
+    cluster.users()
+    lab.pve.delete_token(str(lab.operator.id))
+    with pytest.raises(UnauthenticatedError, match="white space"):
+        cluster.users()
+    assert "svc@pve" in cluster.users()
+    assert source.asked == 3
+
+
 def test_many_threads_read_a_refused_operator_again_only_once(lab: Lab) -> None:
     """The first one that meets the 401 renews it for all."""
     new = add_token(lab.pve, NEXT)
