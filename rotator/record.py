@@ -12,7 +12,8 @@ from rotator.secrecy import known
 Version = NewType("Version", str)
 """What a store says of one state of one record; opaque, never the same again for a later state."""
 
-USERID = re.compile(r"[^\s:/!@]+(?:@[^\s:/!@]+)*@[A-Za-z][A-Za-z0-9.\-_]+")
+USERID = re.compile(r"[^\s:/!@\ud800-\udfff]+(?:@[^\s:/!@\ud800-\udfff]+)*@[A-Za-z][A-Za-z0-9.\-_]+")
+"""Half a character, which JSON can write, stands in no text that could be sent."""
 TOKEN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.\-_]+")
 
 

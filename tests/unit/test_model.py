@@ -43,7 +43,21 @@ def test_a_token_id_is_written_as_it_was_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ci", "ci@pve", "ci!x", "@pve!ci", "ci@pve!", "ci@pve!1a", "ci@pve!a b", "ci@pve!a", "c i@pve!ci"]
+    "text",
+    [
+        "",
+        "ci",
+        "ci@pve",
+        "ci!x",
+        "@pve!ci",
+        "ci@pve!",
+        "ci@pve!1a",
+        "ci@pve!a b",
+        "ci@pve!a",
+        "c i@pve!ci",
+        "c\ud800@pve!ci",
+        "ci@\udfff@pve!ci",
+    ],
 )
 def test_what_is_no_token_id_is_refused_without_repeating_it(text: str) -> None:
     """The text may be anything, also a secret in the wrong field."""
