@@ -17,7 +17,8 @@ MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 Row = Mapping[str, Any]
 
-_FAR = datetime.max.replace(tzinfo=UTC, microsecond=0)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""No end is later, so that a time can be reckoned from each."""
 
 
 def user(row: Row) -> UserState:
@@ -70,13 +71,13 @@ def text(value: object) -> str:
 
 
 def moment(expire: object) -> datetime | None:
-    """Read an ``expire``: 0 is no end; PVE takes ends beyond the year 9999 (measured), which become its last second."""
+    """Read an ``expire``: 0 is no end; PVE takes ends beyond the calendar's (measured), which become ``LATEST``."""
     seconds = int(str(expire or 0))
     if seconds < 0:
         raise ValueError("an end before all time")
     if seconds == 0:
         return None
-    return datetime.fromtimestamp(min(seconds, _FAR.timestamp()), UTC)
+    return datetime.fromtimestamp(min(seconds, LATEST.timestamp()), UTC)
 
 
 def seconds(expire: datetime | None) -> int:

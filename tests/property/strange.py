@@ -25,17 +25,16 @@ from rotator.model import (
     Version,
     Window,
 )
+from rotator.proxmox_rows import LATEST
 from tests.unit.observations import CREDENTIAL, DAY, HOUR, MINUTE, NOW, USER, foreign, ours
 
-FAR = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""What PVE's ends beyond the year 9999 become."""
 BASES = ("ci", "ci-1", "ci-3-aaaaa")
 
 spans = st.timedeltas(timedelta(), timedelta(days=90))
 near = st.timedeltas(-2 * DAY, 2 * DAY) | st.sampled_from([k * MINUTE for k in (-11, -10, -9, 0, 9, 10, 11)])
 moments = (
     (st.timedeltas(-90 * DAY, 90 * DAY) | near).map(NOW.__add__)
-    | st.sampled_from([FAR, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)])
+    | st.sampled_from([LATEST, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)])
     | st.sampled_from([timedelta(seconds=k) for k in (-3, -2, -1, 0, 1)]).map(NOW.__add__)
 )
 ends = st.none() | moments.map(lambda it: it.replace(microsecond=0))
@@ -46,7 +45,7 @@ names = (
     | st.sampled_from(["hand", "theirs", *BASES, "ci-0-aaaaa", "ci-07-aaaaa", "ci-7-AAAAA", f"ci-{'9' * 30}-aaaaa"])
     | st.from_regex(r"[A-Za-z][A-Za-z0-9.\-_]{1,9}", fullmatch=True)
 )
-issued = moments | st.sampled_from([datetime(1, 1, 1, tzinfo=UTC), FAR])
+issued = moments | st.sampled_from([datetime(1, 1, 1, tzinfo=UTC), LATEST])
 markers = st.builds(
     Marker,
     owner=st.just("tests") | st.sampled_from(["tests", "somebody"]),

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from rotator.marker import Marker
-from rotator.model import Observation, Request, Strategy, TokenId, TokenState, Unread, UserState, Window
+from rotator.model import Credential, Observation, Request, Strategy, TokenId, TokenState, Unread, UserState, Window
 from rotator.policy import Reason, judge, judge_at_a_glance
+from rotator.proxmox_rows import moment
 from tests.unit.observations import CREDENTIAL, DAY, HOUR, MINUTE, MIRRORED, NOW, USER, foreign, held, ours, seen
 
 CURRENT = ours(7)
 PINNED = replace(CREDENTIAL, strategy=Strategy.REGENERATE, overlap=timedelta())
+AT_NIGHT = replace(CREDENTIAL, adopt=True, windows=(Window("0 2 * * *", HOUR),))
 
 
 def reason(observation: Observation, **wish: Any) -> str:  # noqa: ANN401 - fields of a request
@@ -343,6 +345,16 @@ class TestRegenerate:
     def test_a_pinned_token_that_is_gone_is_made_again(self) -> None:
         """Its name is ours by configuration."""
         assert reason(seen(record=TokenId(USER, "ci"), credential=PINNED)) == "published-token-dead"
+
+
+@pytest.mark.parametrize("credential", [PINNED, AT_NIGHT])
+def test_the_latest_of_all_ends_can_be_told(credential: Credential) -> None:
+    """A token of another strategy's time that somebody gave an end in the year three million stands beside it."""
+    beside = TokenState(
+        TokenId(USER, "old"), moment(99_999_999_999_999), comment=Marker("tests", "ci", "r", NOW).comment()
+    )
+    mine = foreign("ci", comment=Marker("tests", "ci", "r", NOW, published=True).comment())
+    assert reason(seen(beside, mine, record=mine, credential=credential)) == "up-to-date"
 
 
 def test_mirrors_are_named_in_what_is_unfinished() -> None:
