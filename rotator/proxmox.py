@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from proxmoxer.core import ProxmoxResource, ResourceException
 
@@ -68,9 +68,17 @@ class _Session:
     """What proxmoxer takes for a session of requests. It calls ``request`` and looks at the answer's attributes."""
 
     def __init__(
-        self, call: Call, endpoint: Endpoint, as_whom: Shown, clock: PveClock, answered: Callable[[], None]
+        self,
+        call: Call,
+        endpoint: Endpoint,
+        as_whom: Shown,
+        clock: PveClock,
+        answered: Callable[[], None],
+        *,
+        query: str,
     ) -> None:
         self._call = call
+        self._query = query
         self._endpoint = endpoint
         self._shown = as_whom
         self._clock = clock
@@ -82,7 +90,8 @@ class _Session:
         """Send what proxmoxer asks for. Raises: what ``Endpoint.exchange`` does; a redirect is not an answer."""
         changes = self._shown.beside_changes if method != "GET" else {}
         form = FORM if data is not None else {}
-        target = f"{url}?{urlencode(params)}" if params else url
+        query = self._query or urlencode(params or {})
+        target = f"{url}?{query}" if query else url
         body = urlencode(data) if data is not None else None
         sent = self._clock.monotonic()
         answer = self._endpoint.exchange(Request(self._call, target, {**self._shown.headers, **changes, **form}, body))
@@ -123,12 +132,16 @@ class _Api:
         as_whom: Shown,
         method: str,
         *path: str,
+        query: str = "",
         answered: Callable[[], None] = unheeded,
         **params: object,
     ) -> Any:  # noqa: ANN401 - JSON
-        """Do one call at one endpoint and translate what goes wrong; ``answered`` is called as soon as it is over."""
+        """Do one call at one endpoint and translate what goes wrong; ``answered`` is called as soon as it is over.
+
+        ``query`` is somebody else's, with names of its own; it goes out as it is.
+        """
         call = Call(self.cluster, str(endpoint), method.upper(), "/" + "/".join(path), as_whom.who)
-        session = _Session(call, endpoint, as_whom, self.clock, answered)
+        session = _Session(call, endpoint, as_whom, self.clock, answered, query=query)
         resource = ProxmoxResource(base_url=API, session=session, serializer=_Json())
         try:
             return getattr(resource([quote(part, safe="@!") for part in path]), method)(**params)
@@ -175,12 +188,12 @@ class _TokenView:
     def get(self, path: str) -> None:
         """Do a GET; a query may follow the path after a question mark."""
         plain, _, query = path.partition("?")
-        self._get(*plain.strip("/").split("/"), **dict(parse_qsl(query, keep_blank_values=True)))
+        self._get(*plain.strip("/").split("/"), query=query)
 
-    def _get(self, *path: str, **params: Any) -> Any:  # noqa: ANN401 - JSON
+    def _get(self, *path: str, query: str = "") -> Any:  # noqa: ANN401 - JSON
         as_whom = self._shown()
         return self._api.endpoints.first(
-            lambda endpoint: self._api.ask(endpoint, as_whom, "get", *path, **params), UnavailableError
+            lambda endpoint: self._api.ask(endpoint, as_whom, "get", *path, query=query), UnavailableError
         )
 
     def _shown(self) -> Shown:
@@ -238,7 +251,7 @@ class ProxmoxCluster:
         """List one user's tokens."""
         found = self._read("access", "users", userid, "token")
         with self._api.understood("the list of tokens"):
-            return tuple(rows.token(TokenId(userid, row["tokenid"]), row) for row in found)
+            return tuple(rows.token(TokenId(userid, rows.text(row["tokenid"])), row) for row in found)
 
     def token_on(self, endpoint: str, token: TokenId) -> TokenState | None:
         """Ask one endpoint for one token."""
@@ -328,7 +341,7 @@ class ProxmoxCluster:
         """List the nodes."""
         found = self._read("nodes")
         with self._api.understood("the list of nodes"):
-            return tuple(sorted(row["node"] for row in found))
+            return tuple(sorted(rows.text(row["node"]) for row in found))
 
     def knows_regenerate(self, userid: str) -> bool:
         """Ask for something that no PVE does: an id of one letter is refused, and so is a parameter it does not know.

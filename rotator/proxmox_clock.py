@@ -16,6 +16,15 @@ _BELIEVED = range(int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()), int(datetim
 """Seconds of the epoch; a node that tells another time has none, and an end after it could not be said."""
 
 
+def date_of(date: str | None) -> datetime | None:
+    """Read the ``Date`` of an answer; None when it is none. HTTP's dates are in UTC, also those that do not say so."""
+    try:
+        told = parsedate_to_datetime(date or "")
+        return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 class PveClock:
     """PVE's clock, as far as answers tell it: our monotonic clock plus an offset between two bounds.
 
@@ -30,10 +39,8 @@ class PveClock:
 
     def saw(self, date: str | None, *, sent: float) -> None:
         """Take in the ``Date`` of an answer that has just come to a request sent at that monotonic time."""
-        try:
-            told = parsedate_to_datetime(date or "").timestamp()
-        except (ValueError, OverflowError):
-            return
+        moment = date_of(date)
+        told = moment.timestamp() if moment else 0.0
         if int(told) not in _BELIEVED:
             return
         with self._lock:

@@ -10,14 +10,15 @@ import ssl
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 from rotator.errors import UnavailableError
 from rotator.model import Secret
 from rotator.proxmox_answer import LOGIN, Call, read, sentence
+from rotator.proxmox_clock import date_of
+from rotator.proxmox_rows import text
 from rotator.proxmox_tls import TlsTrust, look
 from rotator.proxmox_wire import FOREIGN, Answer, Endpoint, NotConnectedError, Request
 from rotator.pve import Greeting
@@ -60,19 +61,12 @@ def _understood(answer: Answer) -> Greeting:
         return Greeting(code=_DAEMONS[answer.status_code], message=f"it answers {answer.status_code}")
     try:
         found = read(answer.content.reveal()) if answer.status_code == HTTPStatus.OK else None
-        realms = tuple(sorted(row["realm"] for row in found or ()))
+        realms = tuple(sorted(text(row["realm"]) for row in found or ()))
     except (ValueError, TypeError, KeyError):
         realms = ()
     if not realms:
         return Greeting(code="wrong-port", message=f"it answers {answer.status_code}, and not as PVE's API does")
-    return Greeting(realms, _moment(answer.date))
-
-
-def _moment(date: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(date or "").astimezone(UTC)
-    except ValueError:
-        return None
+    return Greeting(realms, date_of(answer.date))
 
 
 class Visitor:

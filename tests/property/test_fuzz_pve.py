@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import example, given
@@ -16,7 +16,7 @@ from rotator.errors import RotatorError, UnauthenticatedError
 from rotator.model import Secret, TokenId, TokenState, UserState
 from rotator.proxmox_answer import Call, errors_by_parameter, read, refusal, sentence, silence
 from rotator.proxmox_clock import PveClock
-from rotator.proxmox_login import Shown
+from rotator.proxmox_login import Shown, factors
 
 ID = TokenId("ci@pve", "ci-1-aaaaa")
 KEYS = st.sampled_from(
@@ -139,6 +139,13 @@ def test_a_good_answer_has_data_or_is_none(content: str) -> None:
         read(content)
     except ValueError as error:
         assert str(error) == "not an answer of PVE's API"  # noqa: PT017 - either is right
+
+
+@given(asked=JSON.map(json.dumps) | TEXTS)
+@example(asked="[" * 100_000)
+def test_a_challenge_tells_kinds_of_second_factors_or_none(asked: str) -> None:
+    """What it says beside them is PVE's business."""
+    assert all(isinstance(it, str) for it in factors(f"PVE:!tfa!{quote(asked)}:MORE"))
 
 
 @given(call=CALLS, status=st.integers(400, 599) | st.just(200), reason=TEXTS, content=ANSWERS)

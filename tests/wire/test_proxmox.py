@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.errors import ConfigError, ConflictError, NotFoundError, RefusedError, UnauthenticatedError
+from rotator.errors import (
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from rotator.model import Grant, Secret, Token, TokenId, TokenState
 from rotator.proxmox import ProxmoxCluster, TlsTrust
 from rotator.pve import Pve
@@ -190,7 +198,7 @@ def test_an_end_beyond_the_calendar_does_not_hide_the_other_tokens(lab: Lab) -> 
     add_token(lab.pve, CI, expire=99_999_999_999_999)
     expire = lab.cluster().users()["svc@pve"].tokens[0].expire
     assert expire is not None
-    assert expire.year == 9999
+    assert expire.year == 9000
 
 
 def test_a_consumer_proves_its_secret_where_it_is_told_to(lab: Lab, watch: Watch) -> None:
@@ -242,6 +250,14 @@ def test_a_consumers_probe_is_a_get_with_its_query(lab: Lab, watch: Watch) -> No
     with pytest.raises(RefusedError) as caught:
         consumer.get("/cluster/status")
     assert caught.value.hint.startswith(f"{CI} needs Sys.Audit on /;")
+
+
+@pytest.mark.parametrize("name", ["self", "method", "endpoint", "as_whom", "answered", "path", "params", "data"])
+def test_a_probe_may_ask_for_anything_by_name(name: str) -> None:
+    """What we call something ourselves is a parameter like any other, as often as it is given."""
+    with Rogue(saying(answer(b'{"data":{}}'))) as rogue:
+        rogue.cluster().consumer(Token(CI, Secret("s"))).get(f"/nodes?{name}=1&{name}=%20&x=")
+        assert rogue.requests[-1].split(b" ")[1] == f"/api2/json/nodes?{name}=1&{name}=%20&x=".encode()
 
 
 def test_names_cannot_leave_their_place_in_the_path() -> None:
@@ -357,3 +373,13 @@ def test_an_answer_of_another_shape_is_not_believed(lab: Lab) -> None:
     ):
         with pytest.raises(Exception, match="unexpected for"):
             ask()
+
+
+@pytest.mark.parametrize("name", [5, ["ci"], None])
+def test_a_name_that_is_no_text_is_not_believed(name: object) -> None:
+    """Whoever reads a token's name, or writes a node's, relies on its being one."""
+    row = json.dumps({"data": [{"tokenid": name, "node": name}]}).encode()
+    with Rogue(saying(answer(row))) as rogue:
+        for ask in (lambda: rogue.cluster().tokens("svc@pve"), rogue.cluster().nodes):
+            with pytest.raises(UnavailableError, match="unexpected for"):
+                ask()

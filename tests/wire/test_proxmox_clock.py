@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.proxmox_clock import PveClock
+from rotator.proxmox_clock import PveClock, date_of
 
 AT = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -48,6 +48,13 @@ def test_nothing_is_known_before_the_first_answer() -> None:
     for date in (None, "", "yesterday", "Sat, 99 Nov 2026 12:00:00 GMT"):
         world.clock.saw(date, sent=0.0)
     assert world.clock.now() is None
+
+
+@pytest.mark.parametrize("date", ["Sat, 21 Nov 2026 12:00:00 -0000", "Sat Nov 21 12:00:00 2026"])
+def test_a_date_that_names_no_zone_is_in_utc(date: str) -> None:
+    """As all of HTTP's dates are, the old form too; it is not on the clock of the machine that we run on."""
+    assert date_of(date) == AT
+    assert date_of("Sat, 21 Nov 2026 13:00:00 +0100") == AT
 
 
 @given(st.floats(0, 0.999), st.floats(0, 2), st.floats(0, 2), st.floats(0, 10_000))

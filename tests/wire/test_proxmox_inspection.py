@@ -15,7 +15,7 @@ from rotator.proxmox_answer import UnwellError
 from rotator.proxmox_visit import Visitor
 from rotator.pve import Entry
 from rotator.testing.pve import AnswerInstead
-from tests.wire.lab import CI, SHORT, Lab, add_token
+from tests.wire.lab import CI, SHORT, Lab, Rogue, add_token, answer, saying
 
 
 def visitor(lab: Lab) -> Visitor:
@@ -70,6 +70,20 @@ def test_whoever_answers_otherwise_than_pve_does_is_told(lab: Lab, status: int, 
     """A proxy, another program, a node that is not well."""
     lab.pve.intercept = lambda _request: AnswerInstead(status, "no")
     assert lab.cluster().greet(lab.addresses[0]).code == code
+
+
+def test_realms_that_are_no_texts_are_not_those_of_pve() -> None:
+    """Another program answers in JSON too."""
+    with Rogue(saying(answer(b'{"data":[{"realm":5}]}'))) as rogue:
+        assert rogue.cluster().greet(rogue.endpoint).code == "wrong-port"
+
+
+def test_a_time_past_the_end_of_the_calendar_is_none() -> None:
+    """What PVE tells beside it is told all the same."""
+    late = "Date: Fri, 31 Dec 9999 23:59:59 -1400\r\n"
+    with Rogue(saying(answer(b'{"data":[{"realm":"pve"}]}', headers=late))) as rogue:
+        greeting = rogue.cluster().greet(rogue.endpoint)
+        assert (greeting.realms, greeting.told, greeting.code) == (("pve",), None, "")
 
 
 @pytest.mark.parametrize(
