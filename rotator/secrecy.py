@@ -43,6 +43,8 @@ class Known:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._generations: tuple[dict[int, _Lengths], dict[int, _Lengths]] = ({}, {})
+        self._young = 0
+        """Values in the younger one: as many as one likes begin alike."""
 
     def learn(self, value: str) -> None:
         """Take note of a value, and of how it looks in JSON, in a ``repr`` and in a URL. Repeat: it is known longer."""
@@ -50,11 +52,15 @@ class Known:
         if len(bare) < SHORTEST or bare.startswith(DOCUMENTS) or _PLAIN.fullmatch(bare):
             return
         young, _ = self._generations
-        if len(young) >= self._most:
-            self._generations = ({}, young)
+        if self._young >= self._most:
+            self._generations, self._young = ({}, young), 0
             young = self._generations[0]
+        is_new = False
         for form in forms(bare):
-            young.setdefault(hash(form[:SHORTEST]), set()).add((len(form), hash(form)))
+            alike, it = young.setdefault(hash(form[:SHORTEST]), set()), (len(form), hash(form))
+            is_new = is_new or it not in alike
+            alike.add(it)
+        self._young += is_new
 
     def hide(self, text: str, spared: Collection[str] = ()) -> str:
         """Return a text without any value that is known; ``spared`` are those that everybody may read."""

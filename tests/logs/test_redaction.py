@@ -252,6 +252,20 @@ def test_old_values_are_forgotten_and_new_ones_are_not() -> None:
     assert sum(map(len, known._generations)) <= 202  # noqa: SLF001 - that it is bounded is the point
 
 
+def test_values_that_begin_alike_are_bounded_too() -> None:
+    """As what consumers read in the words of a header: one for each rotation, in a service that runs for years."""
+    known = Known(most=100)
+    values = [f"PVEAPIToken=svc@pve!ci-{number}-abcde=a/b" for number in range(1000)]
+    for value in values:
+        known.learn(value)
+    assert known.hide(values[-1]) == HIDDEN
+    assert all(known.hide(value) == HIDDEN for value in values[-100:])
+    assert all(known.hide(value) == value for value in values[:800])
+    for value in values[-100:] * 3:
+        known.learn(value)
+    assert all(known.hide(value) == HIDDEN for value in values[-100:])
+
+
 @pytest.mark.parametrize(
     "value", ["short", "x" * (LONGEST + 1), "svc@pve!ci-1-abcde", "2026-05-09T07:30:00Z", "  a  ", '{"data": []}']
 )
