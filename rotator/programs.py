@@ -37,12 +37,13 @@ KEPT = 4096
 READ = 2 * KEPT
 """Bytes of it that are looked through for secrets before it is cut: of half a one nobody could tell what it is."""
 AFTER = 1.0
-"""Seconds in which what it wrote at its end arrives, should something that it started keep its output open."""
+"""Seconds in which what it wrote at its end arrives, should something that it started keep its output open; and in
+which it is gone once it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: ``code`` is negative for a signal, None when it did not start."""
+    """How a program ended: ``code`` is negative for a signal, None when it did not start, or goes on."""
 
     code: int | None
     output: str = ""
@@ -66,7 +67,7 @@ Run = Callable[[CommandSettings, Mapping[str, str], bytes], Ended]
 def run(command: CommandSettings, variables: Mapping[str, str], stdin: bytes) -> Ended:
     """Run a program to its end. Raises nothing.
 
-    It leads a process group, all of which is killed when its time is over.
+    It leads a process group, all of which is killed when its time is over; what works as another user goes on.
     Crash: it goes on without us.
     """
     given = {"PATH": PATH} | {key: os.environ[key] for key in PASSED_ON if key in os.environ} | dict(variables)
@@ -99,9 +100,17 @@ def waited(process: subprocess.Popen[bytes], seconds: float) -> str:
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return f"killed: it took longer than {seconds:g} s"
+        return after_killing(process, f"it took longer than {seconds:g} s")
     return f"killed by signal {-process.returncode}" if process.returncode < 0 else ""
+
+
+def after_killing(process: subprocess.Popen[bytes], why: str) -> str:
+    """Say what came of it: nothing, where it works as another user (by sudo) or hangs in the system."""
+    try:
+        process.wait(AFTER)
+    except subprocess.TimeoutExpired:
+        return f"goes on: {why}, and cannot be killed"
+    return f"killed: {why}"
 
 
 def keep_end(stream: IO[bytes], tail: bytearray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rotator.model import Secret
-from rotator.programs import KEPT, READ, Ended, run
+from rotator.programs import KEPT, READ, Ended, run, waited
 from rotator.settings_telling import CommandSettings
 
 Shell = Callable[..., Ended]
@@ -64,6 +65,15 @@ def test_one_that_hangs_is_killed_with_all_that_it_started(shell: Shell, tmp_pat
     child = int((tmp_path / "child").read_text())
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().split(")")[1].split()[0] == "Z"
+
+
+def test_one_that_cannot_be_killed_holds_nobody_up() -> None:
+    """As one that works as another user, by sudo; here it leads no group that could be killed. It is said so."""
+    with subprocess.Popen(["/bin/sleep", "20"]) as process:
+        said = waited(process, 0.1)
+        is_left = process.poll() is None
+        process.kill()
+    assert (is_left, said) == (True, "goes on: it took longer than 0.1 s, and cannot be killed")
 
 
 def test_one_that_floods_is_kept_by_its_end(shell: Shell) -> None:
