@@ -178,7 +178,7 @@ class _Session:
         return self._pools.request(method.upper(), url, redirect=False, **sent)
 
     def close(self) -> None:
-        """Let go of the connections. Repeat: nothing happens."""
+        """Let go of the connections: urllib3 closes them when nobody is asking on them. Repeat: nothing happens."""
         self._pools.clear()
 
 

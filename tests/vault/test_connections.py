@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rotator.testing.vault import (
     VaultRequest,
 )
 from rotator_backends.vault import VaultBackend
+from rotator_backends.vault_answers import Answer
 from rotator_backends.vault_settings import backend_settings
 from rotator_backends.vault_wire import MOMENT, Wire
 from tests.vault.failing import LOOK, PLACE, SHORT, failing, of_writes, read, write
@@ -310,3 +312,65 @@ def test_a_closed_backend_may_be_used_again(sim: Simulated) -> None:
     backend.read(PLACE)
     backend.close()
     assert write(backend)()
+
+
+def open_to(address: str) -> int:
+    """Count our own connections to a server that are open, of all in this process."""
+    port, found = int(address.rpartition(":")[2]), 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as link:
+            found += link.getpeername()[1] == port
+    return found
+
+
+def renewed(path: Path) -> None:
+    """Put the same authority into another file of that name, as who renews certificates does."""
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def test_who_has_asked_when_the_files_change_gets_the_answer(sim: Simulated) -> None:
+    """Another thread meets the change and connects anew; what is under way is not cut off, and then let go of."""
+    ca = sim.folder / "authority.pem"
+    ca.write_bytes(sim.server.ca_pem)
+    backend = sim.backend(ca=str(ca))
+    version = backend.write(PLACE, RECORD, expected=None)
+
+    def change_it(request: VaultRequest) -> None:
+        if of_writes(HangUpAfter())(request):
+            sim.server.intercept = None
+            renewed(ca)
+            assert backend.read(PLACE) is not None
+
+    sim.server.intercept = change_it
+    assert backend.write(PLACE, RECORD, expected=version) != version
+    assert len({call.connection for call in sim.server.calls}) == 2
+    assert open_to(sim.address) == 1
+    backend.close()
+    assert open_to(sim.address) == 0
+
+
+@pytest.mark.parametrize("ended", ["renewed", "closed"])
+def test_who_is_about_to_ask_when_connections_are_let_go_of_does_ask(sim: Simulated, ended: str) -> None:
+    """Between having a session and asking on it anything may come; a write goes out, once, and nothing stays open."""
+    ca = sim.folder / "authority.pem"
+    ca.write_bytes(sim.server.ca_pem)
+    wire = Wire(backend_settings(sim.settings(ca=str(ca))), lambda: 0.0)
+    wire.ask(lambda client: client.adapter.get("/v1/sys/health"), token=None)
+
+    def let_go() -> None:
+        renewed(ca)
+        wire.ask(lambda client: client.adapter.get("/v1/sys/health"), token=None)
+        if ended == "closed":
+            wire.close()
+
+    def about_to_ask(client: Any) -> Any:  # noqa: ANN401 - hvac has no types
+        other = threading.Thread(target=let_go)
+        other.start()
+        other.join()
+        return client.adapter.post("/v1/secret/data/ci")
+
+    answer = wire.ask(about_to_ask, token=None, changing=True)
+    assert isinstance(answer, Answer)
+    assert [call.path for call in sim.server.calls] == ["sys/health", "sys/health", "secret/data/ci"]
+    wire.close()
+    assert open_to(sim.address) == 0
