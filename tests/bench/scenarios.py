@@ -20,6 +20,7 @@ from pathlib import Path
 from rotator.marker import Marker
 from rotator.model import Credential, Destination, TokenId, TokenState, UserState
 from rotator.policy import judge_at_a_glance
+from tests.bench import bare
 from tests.bench.lab import Lab, Taken, laboratory
 from tests.bench.product import command, service, warm
 from tests.bench.profile import parts
@@ -89,6 +90,15 @@ def where() -> Iterator[Row]:
             with lab.measured(taken):
                 found = parts(lab.configure(20, store=store), 3)
         yield Row(f"60 rotations in a row, profiled, {store}", taken[0], 80, parts=found)
+
+
+def floor() -> Iterator[Row]:
+    """Do nothing but the connections and exchanges of rotations: what they cost whoever does them."""
+    with world(1, 1) as lab:
+        taken = list[Taken]()
+        with lab.measured(taken):
+            bare.rotate(lab, 200)
+    yield Row("200, connections and bytes alone", taken[0], 200, (taken[0].cpu + taken[0].served) / 2)
 
 
 def twenty() -> Iterator[Row]:
@@ -252,6 +262,7 @@ def judge_all(known: list[tuple[Credential, UserState]]) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     "one": one,
     "where": where,
+    "floor": floor,
     "twenty": twenty,
     "thousand": thousand,
     "idle": idle,
