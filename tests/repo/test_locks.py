@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tests.repo.tree import pyproject, read
+from tests.repo.tree import ROOT, pyproject, read
 
 NAME = canonicalize_name(pyproject()["project"]["name"])
 RUNTIME = [Requirement(line) for line in pyproject()["project"]["dependencies"]]
@@ -99,3 +99,12 @@ def test_the_supported_pythons_are_named_alike() -> None:
     sought = re.findall(r"python(3\.\d+)", read("Makefile"))
     assert classified == supported
     assert sorted(sought) == supported
+
+
+@pytest.mark.parametrize("store", ["kubernetes", "vault"])
+def test_a_store_that_speaks_by_urllib3_wants_one_that_it_can_use(store: str) -> None:
+    """An older one comes with other packages and fails in the middle of a call, after something was sent."""
+    wanted = {it.name: it for it in map(Requirement, pyproject()["project"]["optional-dependencies"][store])}
+    assert any("import urllib3" in it.read_text() for it in (ROOT / "backends").rglob(f"{store}*.py"))
+    assert not wanted["urllib3"].specifier.contains("1.26.20")
+    assert wanted["urllib3"].specifier.contains("2.0.0")
