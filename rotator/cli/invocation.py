@@ -19,7 +19,7 @@ import click
 
 from rotator import config, registry
 from rotator.cli.login import Login
-from rotator.cli.output import INDENT, Report, write
+from rotator.cli.output import INDENT, Report, conclude
 from rotator.cli.person import called
 from rotator.cli.progress import progress
 from rotator.cli.shapes import Fault
@@ -151,8 +151,7 @@ class Command(click.Command):
             report: Report = super().invoke(ctx)
         except RotatorError as error:
             report = complaint(error)
-        write(report, invocation.command, as_json=invocation.as_json)
-        ctx.exit(int(report.exit_code))
+        ctx.exit(conclude(report, invocation.command, as_json=invocation.as_json))
 
 
 def common_options() -> list[click.Parameter]:

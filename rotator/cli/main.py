@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +18,7 @@ import click
 
 import rotator
 from rotator.cli.memory import keep_private
+from rotator.cli.streams import keep_streams, let_go, let_go_where_full
 from rotator.errors import ExitCode, RotatorError
 
 INTERRUPTED = 130
@@ -89,7 +91,9 @@ class Rotate(click.Group):
             from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell needs it
 
             sys.exit(shell_complete(self, {}, "rotate", COMPLETE_VARIABLE, from_shell))
-        sys.exit(concluded(self, list(sys.argv[1:] if args is None else args), settings.get("obj")))
+        code = concluded(self, list(sys.argv[1:] if args is None else args), settings.get("obj"))
+        let_go_where_full()
+        sys.exit(code)
 
 
 def concluded(group: click.Group, arguments: list[str], clock: object) -> int:
@@ -106,22 +110,25 @@ def concluded(group: click.Group, arguments: list[str], clock: object) -> int:
 
 def told(error: BaseException, *, verbose: bool) -> int:
     """Say on stderr what ended a command, and return its exit code."""
+    from rotator.cli.voice import say  # noqa: PLC0415 - who only wants help needs none
+
     match error:
         case click.ClickException():
-            error.show()
+            with suppress(OSError):
+                error.show()
             code: int = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
         case click.Abort() | KeyboardInterrupt():
-            click.echo("rotate: interrupted; nothing more was begun", err=True)
+            say("rotate: interrupted; nothing more was begun")
             code = INTERRUPTED
         case BrokenPipeError():
             code = without_reader()
         case RotatorError():
-            click.echo(f"rotate: {error}" + (f"\n    do: {error.hint}" if error.hint else ""), err=True)
+            say(f"rotate: {error}" + (f"\n    do: {error.hint}" if error.hint else ""))
             code = error.exit_code
         case _:
             from rotator.cli.bugs import told_of  # noqa: PLC0415 - who only wants help has none
 
-            click.echo("\n".join(told_of(error, verbose=verbose)), err=True)
+            say("\n".join(told_of(error, verbose=verbose)))
             code = ExitCode.BUG
     return code
 
@@ -137,7 +144,7 @@ def flushed(code: int) -> int:
 
 def without_reader() -> int:
     """Let nothing more be written to a pipe that nobody reads, not even when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    let_go(sys.stdout)
     return NO_READER
 
 
@@ -152,6 +159,7 @@ def rotate() -> None:
 
 def main() -> NoReturn:
     """Run the command line, in a process whose memory is nobody's business."""
+    keep_streams()
     keep_private()
     rotate.main()
 

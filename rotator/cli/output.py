@@ -6,6 +6,7 @@ rich draws tables on a terminal only, and is imported there only; ``NO_COLOR`` i
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,8 @@ from datetime import UTC, datetime
 import click
 
 from rotator.cli.shapes import Document, Fault, Shape
+from rotator.cli.streams import is_narrow, let_go
+from rotator.cli.voice import say
 from rotator.errors import ExitCode
 from rotator.printing import printable
 
@@ -49,8 +52,22 @@ class Report:
     complaint: str = ""
 
 
+def conclude(report: Report, command: str, *, as_json: bool) -> int:
+    """Print a report and return the exit code. Raises: ``BrokenPipeError`` when the reader has gone away."""
+    try:
+        write(report, command, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        head = f"rotate: the result cannot be written to standard output: {os.strerror(error.errno or 0).lower()}"
+        say(block(head, live="what was done is done: rotate status", hint="free some space there"))
+        let_go(sys.stdout)
+        return int(report.exit_code or ExitCode.FAILED)
+    return int(report.exit_code)
+
+
 def write(report: Report, command: str, *, as_json: bool) -> None:
-    """Print a report. Raises: ``BrokenPipeError`` when the reader has gone away."""
+    """Print a report. Raises: ``OSError``."""
     if as_json:
         document = Document(
             command=command,
@@ -58,12 +75,12 @@ def write(report: Report, command: str, *, as_json: bool) -> None:
             results=tuple(report.results),
             errors=tuple(report.errors),
         )
-        click.echo(json.dumps(asdict(document), default=encoded, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(asdict(document), default=encoded, ensure_ascii=is_narrow(sys.stdout), indent=2))
         return
     for part in report.text:
         write_table(part) if isinstance(part, Table) else click.echo(part)
     if report.complaint:
-        click.echo(report.complaint, err=True)
+        say(report.complaint)
 
 
 def encoded(value: object) -> str:

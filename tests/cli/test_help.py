@@ -84,6 +84,7 @@ def test_help_loads_no_library_but_click(lab: Lab) -> None:
         "rotator.cli",
         "rotator.cli.main",
         "rotator.cli.memory",
+        "rotator.cli.streams",
         "rotator.errors",
     }
 
