@@ -100,15 +100,12 @@ def standing_after(
 
 def state_of(before: State, result: Result, failures: int, backoff: Backoff) -> State:
     """Say in a word how a credential stands; who was locked out stays so until something is well again."""
-    match result.exit_code:
-        case ExitCode.DONE:
-            return State.PAUSED if result.reason == Reason.PAUSED else State.WELL
-        case ExitCode.IN_FLIGHT:
-            return State.WAITING
-        case ExitCode.LOCKED_OUT:
-            return State.LOCKED_OUT
-    if before is State.LOCKED_OUT:
-        return before
+    if result.exit_code is ExitCode.DONE:
+        return State.PAUSED if result.reason == Reason.PAUSED else State.WELL
+    if before is State.LOCKED_OUT or result.exit_code is ExitCode.LOCKED_OUT:
+        return State.LOCKED_OUT
+    if result.exit_code is ExitCode.IN_FLIGHT:
+        return State.WAITING
     is_spent = backoff.is_spent(failures)
     return State.NEEDS_ATTENTION if is_spent or result.reason in PERSON else State.FAILING
 

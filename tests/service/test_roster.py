@@ -1,13 +1,19 @@
-"""What comes to a credential while it is being looked at is not lost at the end of that look."""
+"""What comes to a credential while it is being looked at, or was there before, is not lost at the end of that look."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from rotator.errors import ExitCode
 from rotator.model import Credential, Destination
+from rotator.rotate import Result
+from rotator.service.aftermath import state_of
+from rotator.service.backoff import Backoff
 from rotator.service.roster import Entry, Roster
-from rotator.service.standing import Trigger
+from rotator.service.standing import State, Trigger
 from rotator.service.timetable import Look
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,3 +72,18 @@ def test_of_a_configuration_that_was_replaced_nothing_is_kept() -> None:
     made.settle(entry, Entry(CI, NOW + HOUR))
     (settled,) = made.due(NOW + HOUR)
     assert settled.credential is same
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "after"),
+    [
+        (ExitCode.IN_FLIGHT, State.LOCKED_OUT),
+        (ExitCode.FAILED, State.LOCKED_OUT),
+        (ExitCode.LOCKED_OUT, State.LOCKED_OUT),
+        (ExitCode.DONE, State.WELL),
+    ],
+)
+def test_who_was_locked_out_stays_so_until_something_is_well_again(exit_code: ExitCode, after: State) -> None:
+    """Also while another rotator is at it: its consumers still cannot log in, and an alert must not end by that."""
+    result = Result("ci", "home", exit_code, "due", "")
+    assert state_of(State.LOCKED_OUT, result, 1, Backoff(HOUR, 9 * HOUR)) is after
