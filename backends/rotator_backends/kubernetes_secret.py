@@ -216,7 +216,8 @@ def _cluster(settings: BackendSettings, surroundings: Surroundings | None) -> Cl
             f"the kubernetes backend needs a library that is not installed: {error.name}",
             hint=f"pip install '{EXTRA}'",
         ) from None
-    around = surroundings or ours.Surroundings(os.environ, Path.home(), ACCOUNT)
+    home = os.path.expanduser("~")  # noqa: PTH111 - who has none is refused a Path of it, and may not need one
+    around = surroundings or ours.Surroundings(os.environ, Path(home), ACCOUNT)
     auth = settings.auth_where(is_mounted=around.is_mounted)
     access = ours.Access(auth, around, settings.kubeconfig, settings.context)
     return ours.Cluster(access, settings.timeout)

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,13 +122,18 @@ class Invocation:
 
 def usual_config() -> Path:
     """Find the configuration where it usually is. Raises: ``ConfigError``."""
-    places = [Path(place).expanduser() for place in PLACES]
-    if found := next(filter(_is_file, places), None):
+    if found := next(filter(_is_file, chain.from_iterable(map(_located, PLACES))), None):
         return found
     raise ConfigError(
         f"no configuration: ${CONFIG_VARIABLE} is not set, and there is none of {', '.join(PLACES)}",
         hint="name it with --config PATH, or make one: rotate init",
     )
+
+
+def _located(place: str) -> Iterator[Path]:
+    """Yield where a place is; nothing where it is in the home of somebody who has none."""
+    with suppress(RuntimeError):
+        yield Path(place).expanduser()
 
 
 def _is_file(place: Path) -> bool:

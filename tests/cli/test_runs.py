@@ -246,6 +246,15 @@ def test_a_lost_configuration_file_names_all_the_places(tmp_path: Path, monkeypa
     assert "do: name it with --config PATH, or make one: rotate init" in result.stderr
 
 
+def test_who_has_no_home_is_told_of_the_other_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's user of any number, whom nobody has given a HOME: ``~`` means nothing."""
+    lab = Lab(tmp_path, None, lambda _: None)  # type: ignore[arg-type] # no clock is needed
+    monkeypatch.chdir(tmp_path)
+    result = lab.call("due", env={"ROTATE_CONFIG": "", "HOME": "~"})
+    assert result.exit_code == 3
+    assert "no configuration" in result.stderr
+
+
 def test_a_home_that_cannot_be_looked_into_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was started as another user may have that one's home; here a path that no system call takes."""
     lab = Lab(tmp_path, None, lambda _: None)  # type: ignore[arg-type] # no clock is needed

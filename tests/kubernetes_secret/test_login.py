@@ -219,6 +219,15 @@ WRONG: dict[str, tuple[Spoil, str]] = {
 }
 
 
+def test_who_has_no_home_needs_none_for_a_kubeconfig_that_is_named(
+    lab: SimulatedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container's user of any number, whom nobody has given a HOME: ``~`` means nothing."""
+    monkeypatch.setenv("HOME", "~")
+    backend = KubernetesBackend.configure({"kubeconfig": str(lab.kubeconfig), "namespace": "pve"})
+    assert backend.locate({"name": "ci"})[1].endswith("/pve/ci")
+
+
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_kubeconfig_that_makes_no_sense_is_refused_without_its_content(lab: SimulatedLab, kind: str) -> None:
     """The library's own messages may hold the user's token; ours hold what is missing."""
