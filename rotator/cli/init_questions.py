@@ -175,10 +175,12 @@ class Questions:
     def answers(self, contact: Contact, token: str) -> Answers:
         """Ask for the rest. Raises: ``UsageError``; ``BadParameter``."""
         given = self.given
-        name = given.name or self._ask("Name of the credential, for example of its consumer", "", parse_credential)
+        name = self._name()
         use = self._use()
         userid = given.user or self._ask("Its user at PVE", f"{name}@pve", self._managed)
         kind = self._kind()
+        if given.operator:
+            reading(parse_userid, "--operator")(given.operator)
         return Answers(
             owner=given.owner or usual_owner(),
             cluster=given.cluster or "home",
@@ -198,6 +200,11 @@ class Questions:
                 if (value := getattr(given, key))
             },
         )
+
+    def _name(self) -> str:
+        if self.given.name:
+            return reading(parse_credential, "--name")(self.given.name)
+        return self._ask("Name of the credential, for example of its consumer", "", parse_credential)
 
     def _use(self) -> Use:
         given = self.given
@@ -237,6 +244,8 @@ class Questions:
         if given or store not in PLACES:
             return {**backend, **settings_of(given, "--place")}
         (key, value), *_ = usual.items()
+        if not self.asker.is_there:
+            return {**backend, **usual}  # what the store says of it is said of the whole configuration
         return {**backend, key: self._ask(f"{question} ({key})", value, lambda text: self._located(key, text, value))}
 
     def _located(self, key: str, text: str, usual: str) -> str:
@@ -263,7 +272,7 @@ class Questions:
             else:
                 self.typed[question] = text
                 return found
-        return parse(default)
+        return reading(parse, question)(default)
 
 
 def parse_credential(text: str) -> str:
