@@ -71,6 +71,8 @@ class Act:
     """A write of the primary was not answered, and it is not known yet what came of it."""
     is_taken_back: bool = False
     """It was published, and what was there before was published again."""
+    is_overtaken: bool = False
+    """Somebody else was faster: what the primary holds is not what was observed, and not known."""
     has_begun: bool = False
     """The call that makes a new secret was sent."""
     doomed: set[TokenId] = field(default_factory=set)
@@ -158,36 +160,53 @@ class Act:
     @property
     def leaves_dead(self) -> bool:
         """Whether consumers still read a token that does not log in."""
-        return self.plan.finding.reason is Reason.PUBLISHED_TOKEN_DEAD and not self.is_published
+        is_replaced = self.is_published or self.is_overtaken
+        return self.plan.finding.reason is Reason.PUBLISHED_TOKEN_DEAD and not is_replaced
 
     def live(self) -> str:
         """Say which tokens are live now, for a person who reads of a failure."""
-        record, parts = self.view.record, []
+        record = self.view.record
         if record and self.is_half_regenerated:
             return self.live_half_regenerated(record.id)
+        if self.is_overtaken:
+            return self.live_overtaken()
         if self.new and self.is_unsettled:
             return self.live_unsettled(self.new.id)
+        return "; ".join([*self.live_record(), *self.live_new()]) or "no token of this credential is published"
+
+    def live_record(self) -> list[str]:
+        """Say it of what was published before, where it still is."""
+        record = self.view.record
         if record and self.leaves_dead:
-            parts.append(f"{record.id} is still published and does not log in")
-        elif record and self.view.current and not self.is_published:
-            parts.append(
-                f"{record.id} is still published" + ("" if self.view.current.expire is None else ", with an end")
-            )
-        if self.new and self.is_published:
-            parts.append(f"{self.new.id} is published")
-            parts += self.live_before(self.new.id)
-        elif self.new and self.is_taken_back:
-            parts.append(f"{self.new.id} was published for a moment and is still live; a later run retires it")
-        elif self.new:
-            parts.append(f"{self.new.id} was issued and may be live; a later run deletes it")
-        return "; ".join(parts) or "no token of this credential is published"
+            return [f"{record.id} is still published and does not log in"]
+        if record and self.view.current and not self.is_published:
+            return [f"{record.id} is still published" + ("" if self.view.current.expire is None else ", with an end")]
+        return []
+
+    def live_new(self) -> list[str]:
+        """Say it of the new token, and of the one before it where that is published no more."""
+        if self.new is None:
+            return []
+        if self.is_published:
+            return [f"{self.new.id} is published", *self.live_before(self.new.id)]
+        if self.is_taken_back:
+            return [f"{self.new.id} was published for a moment and is still live; a later run retires it"]
+        return [f"{self.new.id} was issued and may be live; a later run deletes it"]
 
     def live_half_regenerated(self, token: TokenId) -> str:
         """Say which secret of a pinned token consumers read."""
         if self.is_unsettled:
             return f"{token} is published with its new secret, or with its old one, which does not log in"
-        certainly = "does not log in" if self.new else "may not log in any more"
+        certainly = "does not log in" if self.new and not self.is_overtaken else "may not log in any more"
         return f"{token} is still published with its old secret, which {certainly}"
+
+    def live_overtaken(self) -> str:
+        """Say it where somebody else was faster, and nobody has looked since."""
+        unknown = f"what {self.credential.primary.label} holds now is not known: somebody else was faster"
+        if self.new is None:
+            return unknown
+        fate = "was published" if self.is_published else "was issued"
+        return f"{unknown}; {self.new.id} {fate} and may be live"
 
     def live_before(self, new: TokenId) -> list[str]:
         """Say whether what was published before the new token is still live."""

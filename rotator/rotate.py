@@ -134,6 +134,7 @@ class Run:
         try:
             carry_out(act)
         except LostError as lost:
+            act.is_overtaken = True
             act.narrator.tell(Step.OBSERVE, Outcome.NOTHING, f"{lost}; looking again")
             if act.is_half_regenerated:  # what the winner published died at our call, and nothing at PVE tells so
                 self.request = replace(self.request, forced=True)
@@ -186,10 +187,11 @@ class Run:
 
     def failure(self, error: RotatorError, act: Act | None) -> Result:
         """Say what failed, what is live now, and what to do."""
+        is_grave = act is not None and (act.leaves_dead or act.is_half_regenerated)
         return Result(
             self.credential.name,
             self.credential.cluster,
-            ExitCode.LOCKED_OUT if act and act.leaves_dead else error.exit_code,
+            ExitCode.LOCKED_OUT if is_grave else error.exit_code,
             reason_of(error, act),
             error.message,
             hint=error.hint,

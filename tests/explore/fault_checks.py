@@ -31,6 +31,8 @@ LIVE: Mapping[str, str] = {
     r"nothing was touched; what .* holds is not known": "nothing",
     rf"{TOKEN} or (?P<other>[\w.@-]+![\w.-]+) is published, it is not known which; both are live": "one of two",
     rf"{TOKEN} is live, and may be published": "live",
+    r"what .* holds now is not known: somebody else was faster": "nothing",
+    rf"{TOKEN} was (?:issued|published) and may be live": "nothing",
 }
 """What may be said to be live, and what that means."""
 STEPLESS = frozenset({"cluster-unreachable", "operator-unusable", *(reason.value for reason in STOPPED)})
