@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,9 @@ from rotator.model import Credential, Destination, Held, Permissions, Token, Unr
 from rotator.observe import nobody_answers, read
 from rotator.proving import difference, privileges_of, require_grants
 from rotator.pve import Pve
+
+MOST_LOOKS = 3
+"""How often the records are read where one rotation after the other passes by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,31 @@ class Proof:
 
 
 def prove(lane: Lane, credential: Credential) -> list[Proof]:
-    """Read every destination and log in on every endpoint with exactly what was read; changes nothing."""
-    held = [read(destination, lane.fleet.backends) for destination in credential.destinations]
+    """Read every destination and log in on every endpoint with exactly what was read; changes nothing.
+
+    A rotation may end what was read meanwhile, so that where somebody seems to be locked out it is looked at again.
+    """
+    proofs: list[Proof] = []
+    for _ in range(MOST_LOOKS):
+        held = read_all(lane, credential)
+        proofs = prove_all(lane, credential, held)
+        if is_well(proofs) or read_all(lane, credential) == held:
+            break
+    return proofs
+
+
+def read_all(lane: Lane, credential: Credential) -> list[Held | Unread]:
+    """Read every destination."""
+    return [read(destination, lane.fleet.backends) for destination in credential.destinations]
+
+
+def is_well(proofs: Iterable[Proof]) -> bool:
+    """Whether nobody is locked out, as far as is known."""
+    return all(proof.exit_code is not ExitCode.LOCKED_OUT for proof in proofs)
+
+
+def prove_all(lane: Lane, credential: Credential, held: Sequence[Held | Unread]) -> list[Proof]:
+    """Judge what all destinations hold."""
     primary = held[0].token if isinstance(held[0], Held) else None
     return [
         prove_one(lane.pve, credential, destination, it, primary)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +12,7 @@ from rotator.errors import ExitCode, UnavailableError
 from rotator.fleet import Lane
 from rotator.model import Credential, Grant, Probe
 from rotator.testing.exchange import AnswerInstead
+from rotator.testing.exchange import Request as Asked
 from rotator.testing.faulty_backend import Operation
 from rotator.verify_stored import Proof, prove
 from tests.world import World
@@ -53,6 +56,23 @@ def test_a_record_whose_token_is_dead_locks_its_consumers_out(w: World) -> None:
     assert proof.exit_code == ExitCode.LOCKED_OUT
     assert proof.message.startswith("does not log in: ")
     assert proof.hint.startswith("replace it: rotate now ci")
+
+
+@pytest.mark.parametrize(("rotations", "token"), [(1, "ci@pve!ci-2-10001"), (2, "ci@pve!ci-3-10002")])
+def test_a_record_that_was_replaced_while_it_was_tried_is_looked_at_again(w: World, rotations: int, token: str) -> None:
+    """A rotation without overlap ends what was read: whoever reads now is well, and nobody is locked out."""
+    ci, other, left, busy = w.settled(), w.connect(), [None] * rotations, threading.Lock()
+
+    def overtake(request: Asked) -> None:
+        if request.path == "/version" and left and busy.acquire(blocking=False):
+            left.pop()
+            done = w.run(ci, forced=True, overlap=timedelta(), ports=w.ports(other)).done
+            busy.release()
+            assert done == ("forced",)
+
+    w.traffic.watchers.append(overtake)
+    (proof,) = prove(Lane(w.cluster, w.cluster.users(), w.fleet()), ci)
+    assert (proof.exit_code, proof.message, proof.token) == (0, "works on every endpoint", token)
 
 
 def test_an_operator_that_is_refused_says_nothing_of_the_token(w: World) -> None:
