@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from rotator import steps
 from rotator.act import Act, LostError, twice
-from rotator.errors import NotFoundError, OutcomeUnknownError, RotatorError
+from rotator.errors import NotFoundError, OutcomeUnknownError, RotatorError, UnavailableError
 from rotator.events import Step
 from rotator.marker import Marker, foreign_text
 from rotator.model import TokenId, TokenState
@@ -87,16 +87,19 @@ def revoke(act: Act, token: TokenId) -> None:
             twice(lambda: ask_to_revoke(act, token))
         act.revoked.add(token)
         act.tokens.pop(token, None)
-        knows, silent = [], []
+        knows, silent, closed = [], [], []
         for endpoint in act.ports.pve.endpoints:
             try:
                 knows += [endpoint] if act.ports.pve.token_on(endpoint, token) else []
-            except RotatorError:
+            except UnavailableError:
                 silent.append(endpoint)
+            except RotatorError:
+                closed.append(endpoint)
         if len(knows) == len(act.ports.pve.endpoints):
             raise OutcomeUnknownError(f"{token} was deleted and is still there", hint="run again")
         said = [f"still accepted by {', '.join(knows)}, which lags behind"] * bool(knows)
         said += [f"no answer from {', '.join(silent)}"] * bool(silent)
+        said += [f"the operator may not look at {', '.join(closed)}"] * bool(closed)
         act.notes += [f"{token}: {it}" for it in said]
         telling.say("; ".join(said))
 

@@ -304,7 +304,7 @@ def is_of_another_rotation(act: Act, token: Token, before: Held) -> bool:
 def failed_mirror(act: Act, message: str, hint: str = "") -> RotatorError:
     """Make the error of a mirror that does not hold the current token: grave only if what it holds is dead already."""
     if act.view.is_pinned:
-        return LockedOutError(f"{message}; the secret that it holds is dead", hint=hint or "run again at once")
+        return LockedOutError(f"{message}; the secret that it held is dead", hint=hint or "run again at once")
     if act.request.compromised:
-        return LockedOutError(f"{message}; what it holds was revoked as compromised", hint=hint or "run again at once")
+        return LockedOutError(f"{message}; what it held was revoked as compromised", hint=hint or "run again at once")
     return UnavailableError(message, hint=hint or "the old token stays valid until a later run has written it")

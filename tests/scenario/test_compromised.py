@@ -7,10 +7,11 @@ from datetime import timedelta
 from rotator.errors import ExitCode, UnavailableError
 from rotator.model import Request
 from rotator.testing.exchange import AnswerAfter, AnswerInstead
-from rotator.testing.faulty_backend import Operation
+from rotator.testing.faulty_backend import Before, Operation
 from tests.world import World, comes_to_rest
 
 LEAK = Request(forced=True, compromised=True)
+AWAY = UnavailableError("away")
 
 
 def test_all_old_tokens_are_gone_at_once(w: World) -> None:
@@ -39,11 +40,22 @@ def test_a_mirror_that_is_down_after_a_leak_locks_its_consumers_out(w: World) ->
     w.lock_up("mirror.json")
     result = w.run(ci, LEAK)
     assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "forced")
-    assert result.message.endswith("mirror.json is locked up; what it holds was revoked as compromised")
+    assert result.message.endswith("mirror.json is locked up; what it held was revoked as compromised")
     assert (w.works(), w.works("mirror.json"), w.standing()) == (True, False, {"ci-2": "unmarked"})
     assert (result.live, result.hint) == ("ci@pve!ci-2-10001 is published", "run again at once")
     w.spoil()
     assert w.run(ci).done == ("unfinished",)
+    assert comes_to_rest(w, ci) == "ci-2"
+
+
+def test_a_mirror_that_was_written_and_cannot_be_read_back_is_not_said_to_hold_the_leak(w: World) -> None:
+    """What it held was revoked; what it holds by now nobody has seen, and the next run looks."""
+    ci = w.settled(destinations=(w.place("ci.json"), w.place("mirror.json")))
+    w.spoil(Before(lambda it: it.operation is Operation.READ and "mirror.json" in it.label and it.number > 2, AWAY))
+    result = w.run(ci, LEAK)
+    assert result.message.endswith("away; what it held was revoked as compromised")
+    assert w.works("mirror.json")
+    w.spoil()
     assert comes_to_rest(w, ci) == "ci-2"
 
 

@@ -108,7 +108,7 @@ def test_a_mirror_that_is_down_is_written_by_a_later_run(w: World) -> None:
     w.lock_up("mirror.json")
     result = w.run(ci, forced=True)
     assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "forced")
-    assert result.message.endswith("mirror.json is locked up; the secret that it holds is dead")
+    assert result.message.endswith("mirror.json is locked up; the secret that it held is dead")
     assert (w.works(), w.works("mirror.json")) == (True, False)
     w.spoil()
     assert w.run(ci).done == ("unfinished",)

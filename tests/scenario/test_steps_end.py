@@ -209,6 +209,15 @@ def test_a_node_that_is_down_is_named_after_a_revocation(w3: World) -> None:
     assert result.notes == (f"ci@pve!ci-1-10000: no answer from {w3.pve.nodes[1].endpoint}",)
 
 
+def test_a_node_that_refuses_the_operator_is_named_after_a_revocation(w3: World) -> None:
+    """It has answered, and what it knows is not told: it may lag behind, and not know the operator yet."""
+    over(w3)
+    w3.disturb("GET", OLD, AnswerInstead(401, "Authentication failed!"), after=1)
+    result = w3.run(w3.credential())
+    assert (result.exit_code, result.done) == (0, ("overlap-passed",))
+    assert result.notes == (f"ci@pve!ci-1-10000: the operator may not look at {w3.pve.nodes[1].endpoint}",)
+
+
 def test_no_dead_secret_is_tried(w: World) -> None:
     """PVE would wait three seconds and write an authentication failure to the log, where fail2ban reads it."""
     over(w)
