@@ -35,6 +35,8 @@ class PveClock:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.monotonic = monotonic
         self._bounds: tuple[float, float] | None = None
+        self._is_best = False
+        """Asking has not made it surer; what starts anew may."""
         self._lock = threading.Lock()
 
     def saw(self, date: str | None, *, sent: float) -> None:
@@ -47,22 +49,29 @@ class PveClock:
             seen = (told - self.monotonic(), told + _SECOND - sent)
             low, high = self._bounds or seen
             narrowed = (max(low, seen[0]), min(high, seen[1]))
-            self._bounds = narrowed if narrowed[0] <= narrowed[1] else seen
+            is_contradicted = narrowed[0] > narrowed[1]
+            self._is_best = self._is_best and not is_contradicted
+            self._bounds = seen if is_contradicted else narrowed
 
     def settled(self, ask: Callable[[], object]) -> datetime | None:
         """Tell the time like ``now``, once an answer has come so soon after its request that it is known well enough.
 
-        ``ask`` sends a request that changes nothing. After three the best that is known counts.
+        ``ask`` sends a request that changes nothing. After three the best that is known counts, until an answer
+        contradicts it: a cluster that is always slow is not asked each time.
         """
         for _ in range(_TIMES_ASKED):
-            if self._is_sure():
+            if self._is_settled():
                 break
             ask()
+        else:
+            self._is_best = True
         return self.now()
 
-    def _is_sure(self) -> bool:
+    def _is_settled(self) -> bool:
         with self._lock:
-            return self._bounds is not None and self._bounds[1] - self._bounds[0] <= _MOST_DOUBT
+            if self._bounds is None:
+                return False
+            return self._is_best or self._bounds[1] - self._bounds[0] <= _MOST_DOUBT
 
     def now(self) -> datetime | None:
         """Tell the time in the middle of the bounds; None before the first answer."""

@@ -131,3 +131,21 @@ def test_a_cluster_without_a_date_is_asked_a_few_times() -> None:
     asked: list[int] = []
     assert World().clock.settled(lambda: asked.append(1)) is None
     assert len(asked) == 3
+
+
+def test_a_cluster_that_is_always_slow_is_not_asked_each_time() -> None:
+    """Only what contradicts the best that is known, as after a machine was stopped, is a reason to ask again."""
+    world, asked = World(), list[int]()
+
+    def ask() -> None:
+        asked.append(1)
+        world.exchange(back=12.0)
+
+    for _ in range(5):
+        world.clock.settled(ask)
+        world.pass_by(100)
+    assert len(asked) == 3
+    world.theirs += timedelta(hours=1)
+    world.exchange(back=12.0)
+    world.clock.settled(ask)
+    assert len(asked) == 3 + 3
