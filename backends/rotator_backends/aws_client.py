@@ -37,7 +37,9 @@ shut(boto3, botocore)
 mute(AWSHTTPConnection, AWSHTTPSConnection)
 
 FOREIGN = (theirs.BotoCoreError, theirs.ClientError, ResponseParserError)
-"""Everything that a call can raise."""
+"""Everything that a call can raise of botocore's own."""
+MISSHAPEN = (AttributeError, KeyError, RecursionError, TypeError, UnicodeDecodeError)
+"""What its parsers raise of an answer that is none of AWS's, such as a proxy's page that is not UTF-8."""
 
 UNSENT = (
     theirs.ConfigNotFound,
@@ -104,6 +106,8 @@ class AwsClient:
             reply: Reply = getattr(client, xform_name(operation))(**wish)
         except FOREIGN as error:
             return failure_of(error, operation, is_change=is_change)
+        except MISSHAPEN:
+            reply = {}
         if "ARN" not in reply:  # botocore takes an answer that is not JSON for an empty one
             return Failure(operation, Fate.UNANSWERED, "not an answer of AWS", is_change=is_change)
         return reply

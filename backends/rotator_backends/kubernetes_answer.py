@@ -116,7 +116,7 @@ def unanswered(call: Call, what: str) -> RotatorError:
 def _parsed(content: Secret) -> Json:
     try:
         value = json.loads(content.reveal())
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {}
 

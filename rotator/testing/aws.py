@@ -82,6 +82,7 @@ class Garbage:
     """Answer with what is no answer of AWS's."""
 
     after: bool = False
+    body: bytes = b"<html>not AWS"
 
 
 Fault = Refuse | HangUp | Silence | Garbage
@@ -185,7 +186,7 @@ class SimulatedAws:
             case Refuse(code, message, status):
                 return _refusal(call, code, message, status)(environ, start_response)
             case Garbage():
-                return _Reply(200, [("Content-Type", _JSON)], b"<html>not AWS")(environ, start_response)
+                return _Reply(200, [("Content-Type", _JSON)], fault.body)(environ, start_response)
             case Silence():
                 self._ending.wait()
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)

@@ -31,6 +31,9 @@ LOST: dict[str, Fault] = {
     "hung up, before": HangUp(),
     "hung up, after": HangUp(after=True),
     "no answer of AWS's": Garbage(after=True),
+    "a page of a proxy in another alphabet": Garbage(after=True, body=b"<!doctype html>\xdcberlastet"),
+    "no end of it": Garbage(after=True, body=b"[" * 100_000),
+    "a list": Garbage(after=True, body=b'[{"ARN": "x"}]'),
     "500": Refuse("InternalServiceError", status=500, after=True),
     "503": Refuse("ServiceUnavailableException", status=503),
 }

@@ -70,6 +70,7 @@ UNKNOWN: dict[str, tuple[Fault, bool]] = {
     "200 and a Status": (AnswerAfter(Answer.of({"kind": "Status", "metadata": {}, "status": "Success"})), True),
     "200 and no version": (AnswerAfter(Answer.of({"kind": "Secret", "metadata": {"name": "ci"}})), True),
     "200 and a list": (AnswerAfter(Answer.of([])), True),
+    "200 and no end of it": (AnswerAfter(Answer.text(200, "[" * 100_000)), True),
 }
 """Faults of which nobody knows whether they came before or after the effect; and whether they did."""
 
