@@ -14,7 +14,7 @@ from rotator.cli.planning import plan_of
 from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
 from rotator.durations import spell_duration
-from rotator.errors import RotatorError
+from rotator.errors import ExitCode, RotatorError
 from rotator.fleet import gravest, in_lanes
 from rotator.model import Credential
 from rotator.policy import Reason
@@ -46,13 +46,15 @@ def plan(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
 def status(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
     """Say how credentials stand: their tokens, ages, what is due, what is retiring.
 
+    Exit code 5: the token that consumers read is known to be dead.
+
     Example: rotate status
     """
     credentials = asked.chosen(names)
     with asked.looking(parallel=parallel) as fleet:
         standings = look(fleet, credentials)
     results = [stands(standing) for standing in standings]
-    code = gravest(standing.survey.exit_code for standing in standings)
+    code = gravest(map(meaning, standings))
     return Report(results, [table_of(results), *map(remark, filter(is_remarkable, results))], code)
 
 
@@ -63,10 +65,10 @@ def stands(standing: Standing) -> Stands:
     return Stands(
         credential=standing.credential.name,
         cluster=standing.credential.cluster,
-        exit_code=int(standing.survey.exit_code),
+        exit_code=int(meaning(standing)),
         reason=standing.reason,
         message=standing.message,
-        hint=standing.hint,
+        hint=mending(standing.credential.name) if is_dead(standing) else standing.hint,
         paused=standing.credential.paused,
         token=standing.token,
         issued=marker.issued if marker else None,
@@ -76,6 +78,21 @@ def stands(standing: Standing) -> Stands:
         retiring=tuple(Retiring(token=str(it.id), deadline=it.expire) for it in standing.retiring),
         orphans=tuple(standing.orphans),
     )
+
+
+def is_dead(standing: Standing) -> bool:
+    """Whether the token that consumers read works no more. The next run mends it; until then they are refused."""
+    return standing.reason == Reason.PUBLISHED_TOKEN_DEAD
+
+
+def meaning(standing: Standing) -> ExitCode:
+    """Say what it means for a script how a credential stands."""
+    return ExitCode.LOCKED_OUT if is_dead(standing) else standing.survey.exit_code
+
+
+def mending(name: str) -> str:
+    """Say what to do about a dead token, as ``verify`` does."""
+    return f"replace it: rotate now {name}; why it is refused: rotate doctor {name}"
 
 
 def table_of(results: Sequence[Stands]) -> Table:

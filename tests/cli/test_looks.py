@@ -172,6 +172,20 @@ def test_status_explains_below_the_table_what_is_not_well(lab: Lab) -> None:
     assert "    do: to take it over: rotate adopt ci" in result.stdout
 
 
+def test_status_says_that_consumers_are_locked_out_and_what_ends_it(lab: Lab) -> None:
+    """Somebody deleted the token that they read: the next run would mend it, and meanwhile all is not well."""
+    lab.add("ci")
+    lab.call("due")
+    lab.pve.delete_token(lab.record("ci")["token_id"])
+    result = lab.call("status")
+    assert (result.exit_code, "published token dead" in result.stdout) == (5, True)
+    assert "    do: replace it: rotate now ci; why it is refused: rotate doctor ci" in result.stdout
+    assert only(lab.json("status")["results"])["exit_code"] == 5
+    assert lab.call("plan").exit_code == 0
+    assert lab.call("due").exit_code == 0
+    assert lab.call("status").exit_code == 0
+
+
 def test_status_of_a_cluster_that_is_down_still_lists_its_credentials(lab: Lab) -> None:
     """The table is complete, and says why it knows nothing."""
     lab.add("ci")
