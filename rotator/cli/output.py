@@ -113,7 +113,9 @@ def draw(table: Table) -> None:
     from rich.table import Table as Drawn  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
-    drawn = Drawn(*table.headers, box=None, pad_edge=False, header_style="bold")
+    drawn = Drawn(box=None, pad_edge=False, header_style="bold")
+    for header in table.headers:
+        drawn.add_column(header, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     Console(file=sys.stdout).print(drawn)

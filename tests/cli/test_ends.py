@@ -14,6 +14,7 @@ import click
 import pytest
 
 from rotator.cli.main import told
+from rotator.cli.output import Table, draw
 from rotator.errors import UnavailableError
 from rotator.marker import Marker
 from rotator.testing.pve import Fault, Request
@@ -285,6 +286,16 @@ def test_a_table_is_drawn_on_a_terminal(lab: Lab) -> None:
     shown = on_a_terminal(lab, "status")
     assert "\x1b[1m" in shown
     assert lab.record("ci")["token_id"] in shown
+
+
+def test_no_cell_of_a_table_is_cut_short(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a narrow terminal it has several lines: a name that is shown in part can be typed nowhere."""
+    monkeypatch.setenv("COLUMNS", "40")
+    draw(Table(("credential", "token"), [("terraform-of-the-lab", "terraform@pve!terraform-12-q5d8y")]))
+    lines = [line.ljust(40) for line in capsys.readouterr().out.splitlines()[1:]]
+    at = len(lines[0].split("  ", 1)[0]) + 2
+    assert "".join(line[:at].strip() for line in lines) == "terraform-of-the-lab"
+    assert "".join(line[at:].strip() for line in lines) == "terraform@pve!terraform-12-q5d8y"
 
 
 def test_no_color_is_respected(lab: Lab) -> None:
