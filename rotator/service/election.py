@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from rotator.bugs import named
 from rotator.clock import Clock
 from rotator.errors import ConflictError, RotatorError
 from rotator.service.standing import LeadershipStanding
@@ -101,6 +102,8 @@ class Election:
             self._renewed = None
         except RotatorError as error:
             self._standing = replace(self._standing, message=error.message)
+        except Exception as error:  # noqa: BLE001 - its thread would end, and this instance never lead again
+            self._standing = replace(self._standing, message=named(error))
 
     def resign(self) -> None:
         """Give the lease back, if we have it. Repeat: nothing happens."""

@@ -26,7 +26,7 @@ from rotator.service.election import Holding
 from rotator.service.pod import Pod
 
 FOREIGN = (client.OpenApiException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-MISSHAPEN = (AttributeError, KeyError, TypeError)
+MISSHAPEN = (AttributeError, KeyError, OverflowError, RecursionError, TypeError)
 """What reading an answer raises that is no lease."""
 TIMEOUT = 3.0
 """Seconds, for a connection and for an answer; a second attempt must fit in before the leadership is lost."""

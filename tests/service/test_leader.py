@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from rotator.errors import ConflictError, RefusedError
-from rotator.service.election import LEASE, RENEW, RETRY, Campaign, Election, Terms
+from rotator.service.election import LEASE, RENEW, RETRY, Campaign, Election, Holding, Terms
 from rotator.service.lease import KubernetesLease, identity
 from rotator.service.pod import Pod
 from rotator.testing.kubernetes import LEASES, AnswerInstead, Rule, SimulatedKubernetes, StatusError
@@ -229,7 +229,10 @@ def test_a_missing_permission_is_named(cluster: Cluster) -> None:
     assert caught.value.hint.endswith(f"namespace pve: {rule}")
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}"])
+ENDLESS = b'{"metadata": {"resourceVersion": "1"}, "spec": {"leaseDurationSeconds": 1e20}}'
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b"{}", b"[" * 100_000, ENDLESS])
 def test_an_answer_that_is_none_is_an_outage(cluster: Cluster, content: bytes) -> None:
     """A proxy in between, for example; nobody leads by it, and nothing breaks."""
     cluster.kubernetes.intercept = lambda _: AnswerInstead(Answer(200, content, {"Content-Type": "text/html"}))
@@ -267,6 +270,36 @@ def test_a_campaign_rings_when_it_leads_and_gives_the_lease_back(cluster: Cluste
     campaign.close()
     assert not campaign.leads()
     assert cluster.spec()["holderIdentity"] == ""
+
+
+class Odd:
+    """Leases of a kind that nobody thought of: the first look ends in a bug."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def read(self) -> Holding | None:
+        """Break once, and find nobody from then on."""
+        self.looks += 1
+        if self.looks == 1:
+            raise ZeroDivisionError
+        return None
+
+    def write(self, holding: Holding) -> Holding:
+        """Take it."""
+        return holding
+
+
+def test_a_bug_ends_an_attempt_and_not_the_campaign(cluster: Cluster) -> None:
+    """A thread that ended would never lead again; that it is not known who leads is shown, and the next look is one."""
+    election = Election(Odd(), "a", cluster.clock)
+    election.attempt()
+    assert (election.leads(), election.standing().message.partition(" at ")[0]) == (
+        False,
+        "this is a bug: ZeroDivisionError",
+    )
+    election.attempt()
+    assert (election.leads(), election.standing().message) == (True, "")
 
 
 def test_identities_differ() -> None:
