@@ -84,7 +84,8 @@ def _last_line(node: Node) -> int:
     if isinstance(node, ListNode) and node.items and node.style != "{":
         return max(map(_last_line, node.items))
     if isinstance(node, MappingNode) and node.members and node.style != "{":
-        return max(map(_last_line, (own for key, own in node.members.items() if _is_within(node.keys[key], node))))
+        own = (member for key, member in node.members.items() if _is_within(node.keys[key], node))
+        return max(map(_last_line, own), default=node.line)  # nothing but what is merged: <<: *anchor
     return node.end_line
 
 

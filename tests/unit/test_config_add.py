@@ -35,6 +35,17 @@ def anything(_path: Path) -> None:
     """Have nothing against it."""
 
 
+MERGED = """x-nightly: &nightly {cron: "0 2 * * *", duration: 1h}
+credentials:
+  - name: ci
+    cluster: home
+    user: ci@pve
+    destination: {path: /srv/ci.json}
+    windows:
+      - <<: *nightly
+"""
+
+
 @pytest.mark.parametrize(
     "credentials",
     [
@@ -42,8 +53,9 @@ def anything(_path: Path) -> None:
         f"credentials:\n- {{{FIRST}}}",
         COMMENTED,
         f"credentials:\n  - {{{FIRST}}}\n\ndefaults: {{every: 10d}}\n",
+        MERGED,
     ],
-    ids=["block", "no-indent-no-newline", "comments", "not-last"],
+    ids=["block", "no-indent-no-newline", "comments", "not-last", "merged"],
 )
 def test_a_credential_is_added_behind_the_last_one(tmp_path: Path, credentials: str) -> None:
     """Whatever the list looks like, and whatever follows it."""
