@@ -7,6 +7,7 @@ a shard is added only those clusters move that go to the new one.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from rotator.faults import InvalidValueError
 from rotator.model import Credential
 
 _ADVICE = "write I/N with I from 0 to N-1, for example 0/3"
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Shard:
         """Read ``I/N``, or ``N`` where the index is known otherwise. Raises: ``InvalidValueError``."""
         first, slash, last = text.partition("/")
         spelled = (first, last) if slash else (index, first)
-        if not all(it.isascii() and it.isdigit() for it in spelled):
+        if not all(map(_NUMBER.fullmatch, spelled)):
             raise InvalidValueError("not a shard", _ADVICE)
         shard = cls(*map(int, spelled))
         if not 0 <= shard.index < shard.count:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.faults import InvalidValueError
 from rotator.shards import ALL, Shard
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32)
@@ -46,3 +48,12 @@ def test_what_is_written_is_read(count: int, data: st.DataObject) -> None:
     """``I/N``, or ``N`` with the index from elsewhere."""
     shard = Shard(data.draw(st.integers(0, count - 1)), count)
     assert Shard.parse(str(shard)) == Shard.parse(str(count), index=str(shard.index)) == shard
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "0", "0/", "/3", "3/3", "-1/3", "0/0", "0/3/4", "\u0660/3", f"0/{'9' * 5000}"]
+)
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    """With what to write instead, however long it is."""
+    with pytest.raises(InvalidValueError, match=r"^(?:not a|there is no) shard"):
+        Shard.parse(text)
