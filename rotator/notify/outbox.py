@@ -80,7 +80,7 @@ class Outbox:
             self._changed.wait_for(lambda: not self._queue and not self._is_at_one, seconds)
 
     def hurry(self) -> None:
-        """Send what is left, each in one more try, and then nothing more; nobody waits for it."""
+        """Send what is left, and whatever comes from now on, each in one more try; nobody waits for it."""
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
@@ -88,8 +88,8 @@ class Outbox:
     def close(self, seconds: float) -> None:
         """Hurry, and wait for so long at most. Repeat: nothing happens."""
         self.hurry()
-        if self._thread:
-            self._thread.join(seconds)
+        if thread := self._thread:
+            thread.join(seconds)
         with self._changed:
             if left := len(self._queue) + self._is_at_one:
                 self._queue.clear()
@@ -110,7 +110,10 @@ class Outbox:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing.is_set())
             self._is_at_one = bool(self._queue)
-            return self._queue.popleft() if self._queue else None
+            if self._queue:
+                return self._queue.popleft()
+            self._thread = None  # this one ends; should something come all the same, there will be another
+            return None
 
     def _deliver(self, notice: Notice) -> str:
         """Try until it is delivered or given up; say why it was given up."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
+from threading import enumerate as threads
 
 import pytest
 
@@ -120,6 +121,21 @@ def test_at_the_end_everything_is_tried_once_more_without_a_pause() -> None:
     box.close(PATIENCE)
     assert [name for name, _ in way.sent] == ["ci", "ci", "cd"]
     assert (box.delivered, box.dropped) == (1, 1)
+
+
+def test_what_is_news_after_the_end_has_begun_is_told_too() -> None:
+    """A service that is to stop finishes what is under way first; how that ends is what somebody wants to hear."""
+    way = Way()
+    box = Outbox("late", way)
+    box.put(made("first"))
+    box.hurry()
+    for thread in threads():
+        if thread.name == "notify late":
+            thread.join(PATIENCE)
+    box.put(made("last"))
+    box.close(PATIENCE)
+    assert [name for name, _ in way.sent] == ["first", "last"]
+    assert (box.delivered, box.dropped) == (2, 0)
 
 
 def test_at_the_end_nobody_is_waited_for_longer_than_said(caplog: pytest.LogCaptureFixture) -> None:
