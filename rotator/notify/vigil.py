@@ -121,7 +121,7 @@ class Vigil:
         about = self._about(cluster.name, "", "failing" if cluster.reason else "well", cluster)
         found = self._news(subject, Occasion.FAILED if cluster.reason or not cluster.is_reachable else None, about)
         end = cluster.operator_expire
-        if end and cluster.is_reachable and end - self._now() <= self.rules.expires_within:
+        if end and cluster.is_reachable and end - self._now() - offset(cluster) <= self.rules.expires_within:
             message = f"the operator's own token ends at {end:%Y-%m-%d %H:%MZ}"
             hint = "replace it, or let a credential with operator: true be in charge of it"
             last = replace(about, occasion=Occasion.EXPIRING, message=message, hint=hint, expires=end)

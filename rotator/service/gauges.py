@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily
@@ -91,8 +91,9 @@ def of_fleet(standing: Standing, now: datetime) -> Iterator[Sample]:
         yield from of_cluster(cluster)
         for state in State:
             yield metrics.CREDENTIALS, (cluster.name, state), float(states[cluster.name, state])
+    theirs = {it.name: now + (it.clock_offset or timedelta()) for it in standing.clusters.values()}
     for credential in standing.credentials.values():
-        yield from of_credential(credential, now)
+        yield from of_credential(credential, theirs.get(credential.cluster, now))
 
 
 def of_cluster(cluster: ClusterStanding) -> Iterator[Sample]:
@@ -106,7 +107,7 @@ def of_cluster(cluster: ClusterStanding) -> Iterator[Sample]:
 
 
 def of_credential(credential: CredentialStanding, now: datetime) -> Iterator[Sample]:
-    """Yield what is known of a credential."""
+    """Yield what is known of a credential. ``now`` is by PVE's clock, as far as that is known."""
     labels = (credential.name, credential.cluster)
     yield metrics.STATE, (*labels, credential.state), 1.0
     yield metrics.INTERVAL, labels, credential.every.total_seconds()

@@ -221,6 +221,7 @@ def test_the_operators_own_end_is_told_of_its_cluster(watching: Watching) -> Non
     assert watching.vigil.of_cluster(ending) == []
     assert len(watching.vigil.of_cluster(replace(ONE, operator_expire=NOW + 2 * DAY))) == 1
     assert watching.vigil.of_cluster(replace(ONE, operator_expire=NOW + 8 * DAY)) == []
+    assert len(watching.vigil.of_cluster(replace(ONE, operator_expire=NOW + 8 * DAY, clock_offset=2 * DAY))) == 1
 
 
 def test_a_board_is_watched_by_what_changes_on_it() -> None:

@@ -377,6 +377,18 @@ def row(metric: Metric) -> str:
     return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
 
 
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_an_age_is_by_the_clock_that_said_when_it_began(tmp_path: Path, ahead: float) -> None:
+    """A token is issued by PVE's clock: by ours it would be hours old, or not born yet."""
+    street = Street(tmp_path)
+    street.add("ci")
+    street.pves["one"].clock_offset = ahead
+    service, metrics = measured(street)
+    street.go_on(service, DAY)
+    age = scraped(metrics).one("rotate_token_age_seconds", credential="ci", cluster="one")
+    assert age == pytest.approx(DAY.total_seconds(), abs=5)
+
+
 def test_every_metric_is_on_the_page() -> None:
     """The table is what the code says; copy it from what this test expects."""
     table = read("rotator/METRICS.md").partition("|---")[2].partition("\n\n")[0]
