@@ -195,9 +195,11 @@ def attest(asked: Invocation, audit: AuditSettings, found: Sequence[Line], expec
 def said(verdict: Verdict, expected: str, *, is_keyed: bool) -> Iterator[str]:
     """Say what was proven, and what was not."""
     for it in verdict.flaws:
-        yield f"{it.path}:{it.number}: {it.what}: {it.message}"
-    wrong = f"{len(verdict.flaws)} things are wrong with" if verdict.flaws else "all is as it was written in"
-    yield f"{wrong} {verdict.lines} lines"
+        what = "" if it.message.startswith(it.what) else f"{it.what}: "
+        yield f"{it.path}:{it.number}: {what}{it.message}"
+    count = len(verdict.flaws)
+    wrong = "1 thing is wrong with" if count == 1 else f"{count} things are wrong with"
+    yield f"{wrong if count else 'all is as it was written in'} {verdict.lines} lines"
     if verdict.torn:
         yield f"note: {verdict.torn} lines were torn by crashes, and are marked as such"
     if verdict.is_torn:

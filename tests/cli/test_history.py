@@ -151,7 +151,8 @@ def test_verify_names_the_line_that_was_changed_and_ends_with_4(lab: Lab, trail:
     trail.write_text("\n".join([*text, ""]), encoding="utf-8")
     result = lab.call("history", "--verify")
     assert result.exit_code == 4
-    assert result.stdout.startswith(f"{trail}:{at + 1}: changed: ")
+    assert result.stdout.startswith(f"{trail}:{at + 1}: changed, or written by somebody else: ")
+    assert f"\n1 thing is wrong with {len(text)} lines\n" in result.stdout
     (found,) = lab.json("history", "--verify")["results"]
     assert [(it["line"], it["what"]) for it in found["flaws"]] == [(at + 1, "changed")]
 
