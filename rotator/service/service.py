@@ -164,7 +164,10 @@ class Service:
         return ask
 
     def _plan(self, cluster: str) -> None:
-        self._scheduler.move(cluster, self._next(cluster)())
+        ask = self._next(cluster)
+        self._scheduler.move(cluster, when := ask())
+        if (sooner := ask()) and (when is None or sooner < when):  # a wish came in between, and was put off by this
+            self._scheduler.move(cluster, sooner)
         if roster := self._rosters.get(cluster):
             at = self._axis.wall(roster.look.at)
             self.board.put_cluster(cluster, lambda it: replace(it, next_look=at))

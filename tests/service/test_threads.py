@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from rotator.cli import serving
 from rotator.model import Request
@@ -117,6 +120,30 @@ def test_a_configuration_that_comes_during_a_round_is_what_stands(tmp_path: Path
     assert [stands[name].state for name in ("paused", "sooner", "busy")] == [State.PAUSED, State.WELL, State.PAUSED]
     assert stands["busy"].last is not None
     assert street.bugs == []
+    service.close()
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_wish_that_comes_when_a_round_ends_is_done_at_once(tmp_path: Path, moment: int) -> None:
+    """Also just after it was worked out when the next round is: that one is an hour away where everybody is paused."""
+    street, looks = Street(tmp_path, executor=in_threads(1)), itertools.count()
+    rung, begun = threading.Event(), threading.Event()
+    street.ring, tell = rung.set, street.clock.monotonic  # type: ignore[method-assign] # see above
+
+    def asked_at_a_moment() -> float:
+        if threading.current_thread() is not threading.main_thread() and begun.wait(20) and next(looks) == moment:
+            assert service.ask("ci", Request(forced=True), who="alice")
+        return tell()
+
+    street.add("ci", paused=True)
+    service = street.serve()
+    street.clock.monotonic = asked_at_a_moment  # type: ignore[method-assign] # whoever looks at the clock gives us time
+    service.begin_due()
+    begun.set()
+    until(lambda: service.board.standing.clusters["one"].next_look is not None and service.is_idle, rung)
+    assert next(looks) > moment
+    service.begin_due()
+    until(lambda: "ci" in street.shop.written and service.is_idle, rung)
     service.close()
 
 
