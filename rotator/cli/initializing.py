@@ -33,6 +33,7 @@ from rotator.setup.plan import Step, managed_besides, plan, shown
 from rotator.setup.port import Access
 from rotator.setup.present import Present
 from rotator.setup.proxmox_access import ProxmoxAccess
+from rotator.setup.things import OperatorToken, Thing
 from rotator.setup.trust import trust_of
 from rotator.setup.uses import USES
 from rotator.setup.work import Worker
@@ -230,11 +231,16 @@ def acted(worker: Worker, step: Step) -> Action:
 
 def found(journal: Journal, present: Present) -> list[SetUp]:
     """List what is there already."""
+    there = [as_it_is(it, present) for it in journal.wanted if present.has(it)]
     return [
-        SetUp(thing=" ".join(it.words()), command="", message=it.purpose(), state=THERE, exit_code=0)
-        for it in journal.wanted
-        if present.has(it)
+        SetUp(thing=" ".join(it.words()), command="", message=it.purpose(), state=THERE, exit_code=0) for it in there
     ]
+
+
+def as_it_is(thing: Thing, present: Present) -> Thing:
+    """Call the operator's token by the name that it has: it may have been made elsewhere, or replaced."""
+    token = present.stored.token
+    return OperatorToken(token.id.userid, token.id.name) if isinstance(thing, OperatorToken) and token else thing
 
 
 def staying(stays: Sequence[SetUp]) -> list[str]:

@@ -493,23 +493,3 @@ def test_questions_say_what_is_wrong_with_a_file(new: Lab) -> None:
             new.call("init", *new.options("--yes", "--operator-place", "path=/nonexistent/o.json")).stderr
         )
     assert new.pve.tokens(OPERATOR) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--name", "Ci!x"), "Invalid value for --name: not a name; write small letters, digits and -"),
-        (("--name", "1ci"), "Invalid value for --name: PVE token names begin with a letter"),
-        (("--operator", "rotator"), "Invalid value for --operator: a user without its realm; write rotator@pve"),
-        (("--operator", "ci@pve"), "ci@pve would manage its own tokens"),
-        (("--store", "vault", "--store-setting", "address=vault.lan"), "backends.vault.address: must be a URL such as"),
-    ],
-)
-def test_a_wrong_option_is_told_before_anything_is_shown(new: Lab, options: tuple[str, ...], said: str) -> None:
-    """It is the option that is named, nobody is asked, and nothing is made, not even a configuration."""
-    result = new.call("init", *new.options(*options, "--yes"))
-    told = " ".join(result.stderr.split())
-    assert said in told
-    assert "bug" not in told
-    assert result.exit_code in {2, 3, 4}
-    assert (changing(new.pve), new.files()) == ([], [])
