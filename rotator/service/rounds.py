@@ -83,7 +83,8 @@ class Round:
         for request in requests:
             self.attend(request, {it.credential.name: it for it in due if request_of(it) == request})
         if is_look:
-            self.greet()
+            with suppress(RotatorError):  # the cluster cannot even be opened, which is written up already
+                self.greet()
 
     def greet(self) -> None:
         """Write up which endpoints answer, where there are several: a rotation goes on to the next without a word."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from rotator.errors import ConfigError
+from rotator.pve import Pve
 from rotator.service.service import Service
 from rotator.service.telling import cluster as told
 from tests.service.world import Street
@@ -45,6 +47,22 @@ def test_when_nobody_answers_none_of_them_does(tmp_path: Path) -> None:
         node.down = True
     street.go_on(service, HOUR)
     assert shown(service) == [False, False]
+
+
+def test_a_cluster_that_cannot_be_opened_is_no_bug(tmp_path: Path) -> None:
+    """Its operator's password is not there, say: that is told of the cluster, and no node of it is asked."""
+
+    def connect(name: str) -> Pve:
+        raise ConfigError(f"the environment variable PASSWORD_OF_{name} is not set")
+
+    street = Street(tmp_path, nodes=2)
+    street.add("ci")
+    street.connect = connect  # type: ignore[method-assign] # what the street is made of
+    service = street.serve()
+    street.go_on(service, HOUR)
+    stands = service.board.standing.clusters["one"]
+    assert (stands.reason, stands.greetings) == ("operator-unusable", {})
+    assert street.bugs == []
 
 
 def test_a_cluster_of_one_node_is_asked_nothing_more(tmp_path: Path) -> None:
