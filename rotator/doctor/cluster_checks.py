@@ -131,4 +131,5 @@ def unknown_of(cluster: ClusterSeen) -> list[str]:
     unasked = [it.address for it in cluster.endpoints if it.is_reached and it.quorum is None and it.users is not None]
     if not unasked:
         return []
-    return [f"whether {', '.join(unasked)} belong to the majority: the operator lacks Sys.Audit on /"]
+    they = f"{', '.join(unasked)} {'belongs' if len(unasked) == 1 else 'belong'}"
+    return [f"whether {they} to the majority: the operator lacks Sys.Audit on /"]

@@ -36,6 +36,8 @@ def test_verbose_lists_each_where_it_belongs(clinic: Clinic) -> None:
     said = lines(clinic, "-v")
     assert [line.strip().removeprefix("not known: ") for line in said if "not known" in line] == unknown
     assert len(unknown) == 4
+    assert "    not known: whether 127.0.0.1:" in "\n".join(said)
+    assert " belongs to the majority: " in "\n".join(said)
 
 
 def test_one_thing_is_one_thing(clinic: Clinic) -> None:
