@@ -19,6 +19,7 @@ import click
 from rotator import config, registry
 from rotator.cli import invocation, sharding
 from rotator.cli.answering import Desk, answering
+from rotator.cli.config import many
 from rotator.cli.invocation import Invocation, common_options, invoked
 from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, surviving
 from rotator.cli.notifying import telling
@@ -228,8 +229,8 @@ def finish(service: Service, bell: Bell, stop: Stop, grace: float, beat: Callabl
 def tell_start(service: Service) -> None:
     """Say what is served."""
     standing = service.board.standing
-    many = f"{len(standing.credentials)} credentials of {len(standing.clusters)} clusters"
-    say(f"rotate: serving {many}, as {standing.configuration.path} says")
+    served = f"{many(len(standing.credentials), 'credential')} of {many(len(standing.clusters), 'cluster')}"
+    say(f"rotate: serving {served}, as {standing.configuration.path} says")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_in_a_pipe_every_line_is_json_from_the_start_to_the_second_signal(lab: L
         said += service.said + (process.communicate(timeout=20)[1] or "")
         gate.open.set()
     first, *between, last = events(said)
-    assert first.startswith("serving 1 credentials")
+    assert first.startswith("serving 1 credential of 1 cluster, as ")
     assert [it.partition(",")[0] for it in between] == [
         "rotated",
         "configuration taken up",
