@@ -85,4 +85,4 @@ def state(ran: Ran) -> str:
         return f"waiting ({ran.reason})"
     if ran.exit_code != ExitCode.DONE:
         return f"failed ({ran.step or ran.reason})"
-    return f"done ({', '.join(ran.done)})" if ran.done else ran.reason
+    return f"done ({', '.join(dict.fromkeys(ran.done))})" if ran.done else ran.reason

@@ -100,6 +100,19 @@ def test_wait_tells_when_it_cannot_see_what_to_wait_for(lab: Lab) -> None:
     assert failed["done"] == ["forced"]
 
 
+def test_what_was_done_to_several_tokens_is_said_once(lab: Lab) -> None:
+    """A script reads each; people are not told of three old tokens in twelve words."""
+    lab.add("ci", overlap="1h")
+    lab.call("due")
+    for _ in range(3):
+        lab.call("now", "ci")
+    lab.time.pass_by(hours=2)
+    assert lab.json("plan")["results"][0]["reason"] == "overlap-passed"
+    result = lab.call("due")
+    assert result.stdout.startswith("ci  done (overlap-passed)  ")
+    assert lab.works("ci")
+
+
 def test_wait_that_is_interrupted_says_what_is_left_and_what_happens_to_it(lab: Lab) -> None:
     """Exit code 130; the rotation is done, PVE ends the old token by itself."""
     lab.add("ci", overlap="1h")
