@@ -48,7 +48,8 @@ def telling(service: Service, source: Source, clock: Clock, lose: Callable[[int]
     notifier = opened(settings, clock, recorder(settings, clock, os.environ), os.environ, lose)
 
     def see(change: Change) -> None:
-        if change.after.configuration is not change.before.configuration:
+        if source.settings is not notifier.settings:
+            notifier.record_by(recorder(source.settings, clock, os.environ))
             notifier.renew(source.settings)
         if change.after.is_stopping and not stopped:
             stopped.append(monotonic())

@@ -43,7 +43,7 @@ class Notifier:
         self._open_way = open_way
         self._recorder = recorder
         self._outboxes: dict[ChannelSettings, Outbox] = {}
-        self._scribe = Outbox("the audit trail", self._record)
+        self._scribe = self._writing(recorder)
         audit = settings.telling.audit
         self.vigil = Vigil(rules_of(settings), clock.now, told_before(audit.path) if audit else {})
         self.renew(settings)
@@ -56,6 +56,14 @@ class Notifier:
         for it in self._outboxes.keys() - set(channels):
             self._outboxes[it].hurry()
         self._outboxes = {it: self._outboxes.get(it) or self._made(it) for it in channels}
+
+    def record_by(self, recorder: Recorder | None) -> None:
+        """Write to another audit trail from now on, or to none; the one before gets what was told by then."""
+        past, self._recorder = self._recorder, recorder
+        self._scribe.hurry()
+        self._scribe = self._writing(recorder)
+        if past:
+            past.close()
 
     def _made(self, channel: ChannelSettings) -> Outbox:
         return Outbox(channel.name, self._open_way(channel), lose=self._lose)
@@ -97,9 +105,14 @@ class Notifier:
         notify = self.settings.telling.notify
         return {it.name: box for it, box in self._outboxes.items() if wants(it, about, notify)}
 
-    def _record(self, made: Notice) -> None:
-        if self._recorder:
-            self._recorder.record(line_of(made, self._chosen(made.data)))
+    def _writing(self, recorder: Recorder | None) -> Outbox:
+        def write(made: Notice) -> None:
+            if recorder:
+                recorder.record(line_of(made, self._chosen(made.data)))
+                if recorder is not self._recorder:
+                    recorder.close()
+
+        return Outbox("the audit trail", write)
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from rotator.audit.chain import Seal
+from rotator.audit.reading import lines
 from rotator.audit.recorder import Recorder
 from rotator.audit.trail import Trail
+from rotator.cli.notifying import telling
 from rotator.errors import RefusedError, UnavailableError
 from rotator.model import Secret
 from rotator.notify.memory import told_before
@@ -22,6 +26,9 @@ from rotator.notify.notifier import Notifier, call, remembered, wants, ways
 from rotator.notify.outbox import Send
 from rotator.notify.vigil import Told
 from rotator.programs import Ended
+from rotator.service.board import Board
+from rotator.service.reload import Source
+from rotator.service.standing import ConfigurationStanding, CredentialStanding, Standing, State
 from rotator.settings import Settings
 from rotator.settings_telling import (
     AuditSettings,
@@ -32,6 +39,9 @@ from rotator.settings_telling import (
     TellingSettings,
 )
 from tests.cli.lab import START, Time
+
+if TYPE_CHECKING:
+    from rotator.service.service import Service
 
 PATIENCE = 20
 COMMAND = CommandSettings(("/bin/true",), timedelta(seconds=1))
@@ -103,6 +113,29 @@ def test_another_configuration_is_taken_up(tmp_path: Path) -> None:
     notifier.close(PATIENCE)
     assert desk.opened == ["ops", "pager", "pager"]
     assert set(desk.given) >= {("ops", "locked-out ci"), ("ops", "failed ci"), ("pager", "failed ci")}
+
+
+def test_another_audit_trail_is_taken_up(tmp_path: Path) -> None:
+    """With the configuration that names it: what is told later is not in a file that is configured no more."""
+    trails, bugs = [tmp_path / "old.jsonl", tmp_path / "new.jsonl"], list[Exception]()
+    loaded = (settings_of(tmp_path, audit=path) for path in (*trails, None))
+    source = Source(tmp_path / "rotate.yaml", lambda: next(loaded))
+    before = CredentialStanding("ci", "one", timedelta(1), timedelta())
+    board = Board(Standing(START, ConfigurationStanding("x", "", START), {"ci": before}), bugs.append)
+    service = cast("Service", SimpleNamespace(board=board))
+    states = (State.FAILING, State.NEEDS_ATTENTION, State.LOCKED_OUT)
+    with telling(service, source, Time(), lambda _: None):
+        for number, state in enumerate(states):
+            board.put([replace(before, state=state)])
+            if number < len(trails):
+                source.renewed()
+                board.set(configuration=ConfigurationStanding("x", str(number), START))
+    for thread in threading.enumerate():
+        if thread.name == "notify the audit trail":
+            thread.join(PATIENCE)
+    told = [[(it.fields or {})["reason"] for it in lines([path])] for path in trails]
+    assert (told, bugs) == ([["failed"], ["needs-attention"]], [])
+    assert not any(it.readlink() in trails for it in Path("/proc/self/fd").iterdir() if it.is_symlink())
 
 
 def test_what_is_told_is_remembered_by_the_trail(tmp_path: Path) -> None:
