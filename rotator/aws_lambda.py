@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 
 from rotator import registry
 from rotator.act import Ports
+from rotator.audit.lines import hidden
 from rotator.aws_lambda_settings import FunctionSettings, credential, function_settings
 from rotator.aws_rotation import CURRENT, LAST, PENDING, STEPS, Described, Rotation, StagedSecret
 from rotator.backend import Backend
@@ -144,11 +145,15 @@ def is_current(call: Call, seen: Described) -> bool:
 
 
 def teller(step: str) -> Listener:
-    """Make what writes what happens to the function's log, a line of JSON each; ``step`` is AWS's."""
+    """Make what writes what happens to the function's log, a line of JSON each; ``step`` is AWS's.
+
+    What is known to be secret is hidden in what others may have had a hand in, as in the audit trail.
+    """
     trigger = TriggeredBy(By.LAMBDA, step)
 
     def tell(event: Event) -> None:
-        whole = replace(event, trigger=trigger)
+        told = {"message": hidden(event.message, event), "hint": hidden(event.hint, event)}
+        whole = replace(event, trigger=trigger, **told)
         LOG.info(json.dumps({it.name: str(value) for it in fields(whole) if (value := getattr(whole, it.name))}))
 
     return tell

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from rotator.aws_lambda import handler
+from rotator.aws_lambda import handler, teller
 from rotator.aws_lambda_settings import credential, function_settings
 from rotator.errors import ConfigError
-from rotator.model import Destination
+from rotator.events import Event, Outcome, Step
+from rotator.model import Destination, Secret
 from tests.aws.function import OWNER, STEPS, Function, refused
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:pve/ci-AbCdEf"
@@ -250,3 +251,14 @@ def test_the_log_tells_each_step_in_json(f: Function, caplog: pytest.LogCaptureF
     assert {line["credential"] for line in lines} == {f.name}
     assert {line["trigger"] for line in lines} <= {f"lambda {step}" for step in STEPS}
     assert len({line["trigger"] for line in lines}) > 1
+
+
+def test_the_log_repeats_no_secret_that_others_do(caplog: pytest.LogCaptureFixture, canary: str) -> None:
+    """As in every other log: what a store or PVE said may hold one; names may be told."""
+    secret, uuid = Secret(f"battery-staple {canary}"), str(uuid4())
+    said = f"svc@pve!ci-1-abcde was refused: {secret.reveal()}, {uuid}"
+    event = Event(datetime.now(UTC), "ci", "pve", Step.PUBLISH, Outcome.FAILED, message=said, hint=said)
+    with caplog.at_level(logging.INFO, "rotator.aws_lambda"):
+        teller("createSecret")(event)
+    line = json.loads(caplog.messages[-1])
+    assert line["message"] == line["hint"] == "svc@pve!ci-1-abcde was refused: [hidden], [hidden]"
