@@ -152,8 +152,8 @@ def teller(step: str) -> Listener:
     trigger = TriggeredBy(By.LAMBDA, step)
 
     def tell(event: Event) -> None:
-        told = {"message": hidden(event.message, event), "hint": hidden(event.hint, event)}
-        whole = replace(event, trigger=trigger, **told)
+        message, hint = (hidden(text, event) for text in (event.message, event.hint))
+        whole = replace(event, trigger=trigger, message=message, hint=hint)
         LOG.info(json.dumps({it.name: str(value) for it in fields(whole) if (value := getattr(whole, it.name))}))
 
     return tell
