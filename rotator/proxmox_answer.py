@@ -24,6 +24,8 @@ from rotator.errors import (
 )
 
 LOGIN = "/access/ticket"
+ANYTHING = "surrogatepass"
+"""How a password is written: what is no text, as an environment or JSON may have it, is a wrong one and no crash."""
 _LONGEST = 400
 _ABSENT = re.compile(r"no such (?:token|user|role|group)|role '[^']*' does not exist")
 _EXISTS = re.compile(r"Token already exists")

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from rotator.errors import RotatorError, UnauthenticatedError, UnavailableError
 from rotator.model import Secret, Token
-from rotator.proxmox_answer import LOGIN, Call, read, refusal
+from rotator.proxmox_answer import ANYTHING, LOGIN, Call, read, refusal
 from rotator.proxmox_wire import Endpoint, Request
 from rotator.pve import OperatorSource
 
@@ -189,7 +189,7 @@ class TicketOperator:
 
     def _post(self, endpoint: Endpoint, **form: str) -> Mapping[str, Any]:
         call = Call(self._cluster, str(endpoint), "POST", LOGIN, self._login.userid)
-        body = urlencode({"username": self._login.userid, **form})
+        body = urlencode({"username": self._login.userid, **form}, errors=ANYTHING)
         answer = endpoint.exchange(Request(call, f"{API}{LOGIN}", FORM, body))
         if answer.status_code != HTTPStatus.OK:
             raise refusal(call, answer.status_code, "the login was refused", {})  # PVE's words may quote what was sent

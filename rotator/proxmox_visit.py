@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from rotator.errors import UnavailableError
 from rotator.model import Secret
-from rotator.proxmox_answer import LOGIN, Call, read, sentence
+from rotator.proxmox_answer import ANYTHING, LOGIN, Call, read, sentence
 from rotator.proxmox_clock import date_of
 from rotator.proxmox_rows import text
 from rotator.proxmox_tls import TlsTrust, look
@@ -92,7 +92,7 @@ class Visitor:
 
     def log_in(self, address: str, userid: str, password: Secret) -> Response:
         """Log in with a password and forget what comes of it. Raises: ``UnavailableError``."""
-        body = urlencode({"username": userid, "password": password.reveal()})
+        body = urlencode({"username": userid, "password": password.reveal()}, errors=ANYTHING)
         return self._visit(
             address, Request(self._call(address, "POST", LOGIN), f"{API}{LOGIN}", FORM, body), [password]
         )

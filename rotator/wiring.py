@@ -184,7 +184,6 @@ def one_time_code(key: Secret, at: float) -> Secret:
     Raises: ``ConfigError`` when the key is none.
     """
     import base64  # noqa: PLC0415 - with the next
-    import binascii  # noqa: PLC0415 - with the next
 
     from cryptography.hazmat.primitives.hashes import SHA1  # noqa: PLC0415 - few operators have a second factor
     from cryptography.hazmat.primitives.twofactor.totp import TOTP  # noqa: PLC0415 - the same
@@ -192,7 +191,7 @@ def one_time_code(key: Secret, at: float) -> Secret:
     bare = key.reveal().replace(" ", "").rstrip("=").upper()
     try:
         raw = base64.b32decode(bare + "=" * (-len(bare) % 8))
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         raise ConfigError("the key of the one-time passwords is not base32", hint="copy the key, not a code") from None
     if not raw:
         raise ConfigError("the key of the one-time passwords is empty", hint="copy the key that PVE showed")

@@ -114,7 +114,7 @@ def test_keys_are_taken_as_people_copy_them(key: str) -> None:
     assert one_time_code(Secret(key), 59).reveal() == "287082"
 
 
-@pytest.mark.parametrize("key", ["287082!", "", "1"])
+@pytest.mark.parametrize("key", ["287082!", "", "1", "ÄBCDEFGH"])
 def test_what_is_no_key_is_a_wrong_configuration(key: str) -> None:
     """And is not repeated."""
     with pytest.raises(ConfigError, match="the key of the one-time passwords is") as caught:

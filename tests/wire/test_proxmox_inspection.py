@@ -177,6 +177,7 @@ def test_a_password_is_tried_once(lab: Lab, canary: str) -> None:
     looking = visitor(lab)
     assert looking.log_in(lab.addresses[0], "human@pve", Secret(canary)).status == 200
     assert looking.log_in(lab.addresses[0], "human@pve", Secret("wrong password")).status == 401
+    assert looking.log_in(lab.addresses[0], "human@pve", Secret("half a \ud83d")).status == 401
     lab.pve.nodes[0].down = True
     with pytest.raises(UnavailableError):
         looking.log_in(lab.addresses[0], "human@pve", Secret(canary))

@@ -233,6 +233,14 @@ def test_a_wrong_password_is_not_accepted_and_not_repeated(lab: Lab) -> None:
     assert logins(lab) == 1
 
 
+@pytest.mark.parametrize("password", ["half a \ud83d", "not \udcfc UTF-8"])
+def test_a_password_that_no_text_can_be_is_a_wrong_one(lab: Lab, password: str) -> None:
+    """JSON can write half a character, and an environment any bytes: PVE refuses it, and nothing crashes."""
+    administrator(lab)
+    with pytest.raises(UnauthenticatedError, match="the login was refused"):
+        lab.cluster(login=TicketLogin(ADMIN, Secret(password))).users()
+
+
 def test_a_ticket_is_renewed_with_itself_before_it_ends(lab: Lab) -> None:
     """Tickets live two hours; after one they are renewed without a second factor, which nobody may be there to give."""
     administrator(lab, totp_secret=TOTP_SECRET)
