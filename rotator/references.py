@@ -47,8 +47,8 @@ SecretReference = EnvReference | FileReference | BackendReference
 def resolve(reference: SecretReference, *, environ: Mapping[str, str], backends: Mapping[str, Backend]) -> Secret:
     """Get the secret that is referred to, anew each time: it may have been rotated since.
 
-    Raises: ``ConfigError`` when a variable or a file does not hold one; ``NotFoundError`` when a record does not; what
-    the backend's ``read`` raises.
+    Raises: ``ConfigError`` when a variable, a file or a key of a record does not hold one; ``NotFoundError`` when there
+    is no such record or key; what the backend's ``read`` raises.
     """
     match reference:
         case EnvReference():
@@ -68,8 +68,8 @@ def check(reference: SecretReference, *, environ: Mapping[str, str]) -> None:
 
 def _from_environment(reference: EnvReference, environ: Mapping[str, str]) -> Secret:
     value = environ.get(reference.variable, "")
-    if not value:
-        state = "empty" if reference.variable in environ else "not set"
+    if not value or not is_text(value):
+        state = "not UTF-8" if value else "empty" if reference.variable in environ else "not set"
         raise ConfigError(
             f"the environment variable {reference.variable} is {state}", hint="set it where `rotate` is started"
         )
@@ -110,8 +110,18 @@ def _from_backend(reference: BackendReference, backends: Mapping[str, Backend]) 
     if stored is None or reference.key not in stored.fields:
         what = "no record" if stored is None else f"no key {reference.key}"
         raise NotFoundError(f"{reference.label} holds {what}", hint="store the secret there, or correct the reference")
-    if not stored.fields[reference.key].reveal():  # what is empty proves nothing, and would open a door to everybody
-        raise ConfigError(
-            f"{reference.label} holds no secret: its key {reference.key} is empty", hint="store the secret there"
-        )
-    return stored.fields[reference.key]
+    secret = stored.fields[reference.key]
+    if not secret.reveal() or not is_text(secret.reveal()):  # what is empty would open a door to everybody
+        state = "not UTF-8" if secret.reveal() else "empty"
+        message = f"{reference.label} holds no secret: its key {reference.key} is {state}"
+        raise ConfigError(message, hint="store the secret there")
+    return secret
+
+
+def is_text(value: str) -> bool:
+    """Whether it could be sent: an environment may have any bytes, and JSON half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from tests.unit.config_world import Shelf
 
 def got(reference: SecretReference, **environ: str) -> str:
     """Resolve a reference with one shelf, which holds a ticket, and one that is empty."""
-    tickets = {"ticket": Secret("kept"), "empty": Secret("")}
+    tickets = {"ticket": Secret("kept"), "empty": Secret(""), "half": Secret("half a \ud83d")}
     shelf = Shelf({name: Stored({"token_secret": it}, Version("1")) for name, it in tickets.items()})
     return resolve(reference, environ=environ, backends={"shelf": shelf}).reveal()
 
@@ -38,6 +38,12 @@ def test_a_variable_without_a_value_holds_no_secret(environ: dict[str, str], sta
     """Both are told by the variable's name."""
     with pytest.raises(ConfigError, match=f"the environment variable A is {state}"):
         got(EnvReference("A"), **environ)
+
+
+def test_a_variable_whose_bytes_are_no_text_holds_no_secret() -> None:
+    """Whoever sends it, or makes a key of it, would fail at that in the middle of the work."""
+    with pytest.raises(ConfigError, match="the environment variable A is not UTF-8"):
+        got(EnvReference("A"), A="not \udcfc UTF-8")
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o660])
@@ -111,6 +117,12 @@ def test_an_empty_key_is_no_secret() -> None:
     """Who shows nothing at all would have shown it."""
     with pytest.raises(ConfigError, match="shelf:empty holds no secret: its key token_secret is empty"):
         got(BackendReference("shelf", "empty", "shelf:empty", "token_secret"))
+
+
+def test_a_key_that_is_no_text_is_no_secret() -> None:
+    """JSON can write half a character, which nothing can send."""
+    with pytest.raises(ConfigError, match="shelf:half holds no secret: its key token_secret is not UTF-8"):
+        got(BackendReference("shelf", "half", "shelf:half", "token_secret"))
 
 
 def test_checking_contacts_no_backend(tmp_path: Path) -> None:
