@@ -26,10 +26,14 @@ class Generation:
 
 
 class Generations:
-    """Hands out the newest generation. Used from several threads."""
+    """Hands out the newest generation. Used from several threads.
 
-    def __init__(self, open_fleet: OpenFleet, settings: Settings) -> None:
+    ``caught`` is told of what comes of letting go of one, which may be somebody's own code: it ends nothing.
+    """
+
+    def __init__(self, open_fleet: OpenFleet, settings: Settings, caught: Callable[[Exception], None]) -> None:
         self._open = open_fleet
+        self._caught = caught
         self._lock = Lock()
         self.newest = self._opened(settings)
 
@@ -69,4 +73,7 @@ class Generations:
         with self._lock:
             is_done = generation.is_past and not generation.rounds
             closing = generation.closing.pop_all() if is_done else ExitStack()
-        closing.close()
+        try:
+            closing.close()
+        except Exception as error:  # noqa: BLE001 - see above
+            self._caught(error)

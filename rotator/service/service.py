@@ -78,7 +78,7 @@ class Service:
         settings = house.source.settings
         self.board = Board(Standing(house.clock.now(), self._configuration()), house.caught)
         self._scheduler = Scheduler(self._axis, house.ring, house.executor)
-        self._generations = Generations(lambda it: house.open_fleet(it, self.hear), settings)
+        self._generations = Generations(lambda it: house.open_fleet(it, self.hear), settings, house.caught)
         self._rounds = Rounds(self._generations, self.board, house.clock, self._axis, self.may_begin, house.caught)
         self._scheduler.after_each(self._plan)
         self._scheduler.start(paused=not self._led)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rotator.errors import ExitCode
-from rotator.events import Outcome, Step
+from rotator.events import Listener, Outcome, Step
+from rotator.fleet import Fleet
 from rotator.model import Request
 from rotator.service.board import Change
 from rotator.service.standing import LeadershipStanding, Role, State, Trigger
-from rotator.settings import ServiceSettings
+from rotator.settings import ServiceSettings, Settings
 from rotator.shards import Shard
 from tests.service.world import EVERY, OVERLAP, Outage, Street
 
@@ -386,6 +388,28 @@ def test_a_shard_serves_its_clusters_and_no_other(tmp_path: Path) -> None:
         street.shard = Shard(index, 2)
         served += street.serve().board.standing.clusters
     assert sorted(served) == sorted(names)
+
+
+def test_a_backend_that_cannot_be_closed_ends_nothing(street: Street) -> None:
+    """What was in force before is let go of by the main loop; somebody's own code, say, breaks there."""
+    plain = street.open_fleet
+
+    @contextmanager
+    def opened(_settings: Settings, listen: Listener) -> Iterator[Fleet]:
+        with plain(_settings, listen) as fleet:
+            yield fleet
+        raise RuntimeError
+
+    street.open_fleet = opened  # type: ignore[method-assign] # what the street is made of
+    street.add("ci")
+    service = street.serve()
+    service.begin_due()
+    new = street.add("new")
+    service.begin_due()
+    service.begin_due()
+    assert street.works(new)
+    service.close()
+    assert (street.closed, [type(it) for it in street.bugs]) == (2, [RuntimeError, RuntimeError])
 
 
 def test_a_stopped_service_begins_nothing_and_lets_go_of_everything(street: Street) -> None:
