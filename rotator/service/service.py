@@ -275,8 +275,9 @@ def _carried(before: CredentialStanding | None, credential: Credential) -> Crede
 
 
 def shown_clusters(
-    before: Mapping[str, ClusterStanding], settings: Settings, lanes: Iterable[str]
+    before: Mapping[str, ClusterStanding], settings: Settings, lanes: Mapping[str, Iterable[Credential]]
 ) -> Mapping[str, ClusterStanding]:
-    """Return how clusters stand when a configuration comes into force."""
+    """Return how clusters stand when a configuration comes into force; one where all is paused is looked at no more."""
     fresh = {name: ClusterStanding(name, settings.clusters[name].endpoints) for name in lanes}
-    return MappingProxyType({name: replace(before.get(name, it), endpoints=it.endpoints) for name, it in fresh.items()})
+    known = {name: before[name] for name, lane in lanes.items() if name in before and not all(it.paused for it in lane)}
+    return MappingProxyType({name: replace(known.get(name, it), endpoints=it.endpoints) for name, it in fresh.items()})

@@ -293,6 +293,25 @@ def test_what_is_paused_is_left_alone_until_it_is_asked_for(street: Street) -> N
     assert not service.ask("nobody", Request(forced=True), who="alice")
 
 
+def test_of_a_cluster_that_nobody_looks_at_any_more_nothing_is_known(street: Street) -> None:
+    """Somebody has paused all that is there because it is down: it is not told for ever that it does not answer."""
+    street.add("ci")
+    service = street.serve()
+    street.down()
+    service.begin_due()
+    assert service.board.standing.clusters["one"].is_reachable is False
+    street.add("ci", paused=True)
+    service.reload()
+    street.go_on(service, HOUR)
+    stands = service.board.standing.clusters["one"]
+    assert (stands.is_reachable, stands.reason, stands.endpoints) == (None, "", ("one:8006",))
+    street.down(is_down=False)
+    street.add("ci")
+    service.reload()
+    service.begin_due()
+    assert service.board.standing.clusters["one"].is_reachable is True
+
+
 def test_a_wish_is_done_once(street: Street) -> None:
     """And not again at the next look."""
     street.add("ci")
