@@ -87,7 +87,10 @@ class _Session:
     def request(
         self, method: str, url: str, *, data: Mapping[str, Any] | None, params: Mapping[str, Any] | None
     ) -> Answer:
-        """Send what proxmoxer asks for. Raises: what ``Endpoint.exchange`` does; a redirect is not an answer."""
+        """Send what proxmoxer asks for.
+
+        Raises: what ``Endpoint.exchange`` does; a redirect is no answer, and what comes before an answer (1xx) neither.
+        """
         changes = self._shown.beside_changes if method != "GET" else {}
         form = FORM if data is not None else {}
         query = self._query or urlencode(params or {})
@@ -97,12 +100,13 @@ class _Session:
         answer = self._endpoint.exchange(Request(self._call, target, {**self._shown.headers, **changes, **form}, body))
         self._answered()
         self._clock.saw(answer.date, sent=sent)
-        return answer if answer.status_code < HTTPStatus.MULTIPLE_CHOICES else self._unanswered(answer)
+        is_good = HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES
+        return answer if is_good else self._unanswered(answer)
 
     def _unanswered(self, answer: Answer) -> Answer:
         """Prepare what will become an error: PVE's sentence for a reason, and no echo of what was shown to it."""
         if answer.status_code < HTTPStatus.BAD_REQUEST:  # proxmoxer would take it for an empty answer
-            raise silence(self._call, f"{self._call}: redirected ({answer.status_code}), which PVE's API never does")
+            raise silence(self._call, f"{self._call}: answered {answer.status_code}, which PVE's API never does")
         content = self._shown.hide(answer.content.reveal())
         reason = sentence(self._shown.hide(answer.reason), content)
         return Answer(answer.status_code, reason, Secret(content), answer.date)

@@ -83,6 +83,16 @@ def test_a_change_whose_connection_ends_is_unknown_and_sent_once(lab: Lab, chang
     assert len([method for _, method, _ in lab.asked() if method != "GET"]) == 1
 
 
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("status", ["103 Early Hints", "302 Found"])
+def test_what_is_no_answer_does_not_say_that_a_change_was_made(change: str, status: str) -> None:
+    """A proxy may say something before PVE does, or send us elsewhere: what comes of the change is not in it."""
+    raw = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    said = f"answered {status[:3]}, which PVE's API never does"
+    with Rogue(saying(raw)) as rogue, pytest.raises(OutcomeUnknownError, match=said):
+        CHANGES[change](rogue.cluster())
+
+
 def test_a_change_that_takes_too_long_is_unknown(lab: Lab) -> None:
     """A time-out after sending is no answer either; the token may come into being later."""
     lab.pve.intercept = lambda asked: Delay(1.5) if asked.method == "POST" else None
