@@ -112,7 +112,11 @@ class Lane:
         user = self.users.get(credential.userid)
         if user is None or request != Request():
             return None
-        finding = judge_at_a_glance(credential, user, self.pve.now())
+        try:
+            now = self.pve.now()
+        except RotatorError:  # the closer look fails in the same way, and says so
+            return None
+        finding = judge_at_a_glance(credential, user, now)
         return Plan(finding) if finding else None
 
     def survey(self, credential: Credential, request: Request) -> Survey:
@@ -147,7 +151,7 @@ class Lane:
         return result
 
     def tell(self, event: Event) -> None:
-        """Hand an event on with what its narrator does not know: who began the run, and PVE's time, asking nobody."""
+        """Hand an event on with what its narrator does not know: who began the run, and PVE's time where it is known."""
         now = None
         with suppress(RotatorError):
             now = self.pve.now()

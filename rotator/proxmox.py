@@ -47,6 +47,7 @@ from rotator.proxmox_tls import TlsTrust
 from rotator.proxmox_visit import greet
 from rotator.proxmox_wire import Answer, Endpoint, NotConnectedError, Request
 from rotator.pve import Consumer, Entry, Greeting, OperatorSource
+from rotator.record import Sealed
 
 __all__ = ["ProxmoxCluster", "TicketLogin", "TlsTrust"]
 
@@ -109,7 +110,7 @@ class _Session:
             raise silence(self._call, f"{self._call}: answered {answer.status_code}, which PVE's API never does")
         content = self._shown.hide(answer.content.reveal())
         reason = sentence(self._shown.hide(answer.reason), content)
-        return Answer(answer.status_code, reason, Secret(content), answer.date)
+        return Answer(answer.status_code, reason, Sealed(content), answer.date)
 
 
 class _Json:

@@ -20,12 +20,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from rotator.errors import ConfigError, RotatorError, UnavailableError
-from rotator.model import Secret
 from rotator.proxmox_answer import Call, silence
 from rotator.proxmox_tls import HTTPS, Obstacle, TlsTrust, explain
+from rotator.record import Sealed
 
 DEFAULT_PORT = 8006
 FOREIGN = (OSError, http.client.HTTPException)
@@ -73,7 +74,7 @@ class Answer:
 
     status_code: int
     reason: str
-    content: Secret
+    content: Sealed
     date: str | None
 
 
@@ -126,8 +127,9 @@ class Endpoint:
 
         Where that fails nothing happens: the change finds out for itself. What nobody has used is let go of.
         """
-        while self._ready and self._monotonic() - self._ready[0][0] >= _READY_FOR:
-            self._ready.popleft()[1].close()
+        with suppress(IndexError):  # where another thread takes the last one meanwhile, there is nothing to let go of
+            while self._monotonic() - self._ready[0][0] >= _READY_FOR:
+                self._ready.popleft()[1].close()
         with suppress(NotConnectedError):
             self._ready.append((self._monotonic(), self._connect()))
 
@@ -135,16 +137,18 @@ class Endpoint:
         """Let go of the kept connections."""
         while kept := self._take():
             kept.close()
-        while self._ready:
-            self._ready.pop()[1].close()
+        with suppress(IndexError):
+            while True:
+                self._ready.pop()[1].close()
 
     def _take_ready(self) -> http.client.HTTPSConnection | None:
         """Take a connection that was made ready, unless PVE may have closed it already: then nothing is known."""
-        while self._ready:
-            made, connection = self._ready.popleft()
-            if self._monotonic() - made < _READY_FOR and not _is_closed(connection):
-                return connection
-            connection.close()
+        with suppress(IndexError):
+            while True:
+                made, connection = self._ready.popleft()
+                if self._monotonic() - made < _READY_FOR and not _is_closed(connection):
+                    return connection
+                connection.close()
         return None
 
     def _take(self) -> http.client.HTTPSConnection | None:
@@ -183,10 +187,11 @@ class Endpoint:
         answer = Answer(
             status_code=response.status,
             reason=response.reason,
-            content=Secret(response.read().decode("utf-8", "replace")),
+            content=Sealed(response.read().decode("utf-8", "replace")),
             date=response.headers["Date"],
         )
-        if response.will_close or len(self._kept) >= _KEPT:
+        is_over = response.status >= HTTPStatus.OK  # what is said before an answer (1xx) is not the last of it
+        if response.will_close or not is_over or len(self._kept) >= _KEPT:
             connection.close()
         else:
             self._kept.append(connection)

@@ -55,6 +55,18 @@ class Secret:
         return self
 
 
+class Sealed(Secret):
+    """A text in which something secret may stand: it does not show itself, and is none as a whole, so it is not noted.
+
+    What a proxy says in the place of PVE stands in messages too, and people have to read it there.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TokenId:
     """The full id of a PVE API token, ``user@realm!name``."""

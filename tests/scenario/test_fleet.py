@@ -16,6 +16,7 @@ from rotator.model import Credential, Grant, Request, Secret, Token, TokenId
 from rotator.proxmox import ProxmoxCluster
 from rotator.pve import Pve
 from rotator.testing.exchange import HangUpBefore
+from rotator.testing.exchange import Request as Asked
 from rotator.testing.faulty_backend import Operation
 from tests.stores import Place
 from tests.world import World, reasons, world
@@ -110,6 +111,24 @@ def test_a_cluster_that_dies_in_the_middle_is_asked_no_more(worlds: dict[str, Wo
     assert reasons(results) == ["up-to-date", "cluster-unreachable", "up-to-date"] * 4
     assert len({result.message for result in results if result.cluster == "office"}) == 1
     assert len([call for call in worlds["office"].pve.calls if call.status == 0]) <= 2
+
+
+def test_a_cluster_that_dies_before_it_has_told_the_time_is_a_result(worlds: dict[str, World]) -> None:
+    """Its list was long on its way, so it is asked for the time, and does not answer: no bug, and the others go on."""
+    fleet, credentials = fleet_of(worlds), credentials_of(worlds, 6)
+    rotate(fleet, credentials)
+    office = worlds["office"]
+
+    def be_slow(asked: Asked) -> None:
+        if asked.path == "/access/users":
+            office.clock.pass_by(timedelta(seconds=15))
+
+    office.traffic.watchers.append(be_slow)
+    office.disturb("GET", "/version", HangUpBefore(), times=999)
+    anew = office.connect(name="office")
+    fleet = replace(fleet, open_cluster=lambda name: anew if name == "office" else worlds[name].cluster)
+    assert reasons(rotate(fleet, credentials)) == ["up-to-date", "cluster-unreachable", "up-to-date"] * 2
+    assert [bool(it.error) for it in survey(fleet, credentials)] == [False, True, False] * 2
 
 
 def test_a_cluster_that_cannot_be_opened_is_a_result(worlds: dict[str, World]) -> None:

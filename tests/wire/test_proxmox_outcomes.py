@@ -93,6 +93,25 @@ def test_what_is_no_answer_does_not_say_that_a_change_was_made(change: str, stat
         CHANGES[change](rogue.cluster())
 
 
+def test_what_comes_after_no_answer_is_not_taken_for_the_answer_to_the_next_question() -> None:
+    """A proxy says something before PVE does: what PVE says then belongs to that call and to no other."""
+
+    def hint(rogue: Rogue, link: socket.socket) -> None:
+        late = b""
+        while asked := rogue.read(link):
+            if b"/first " in asked:
+                link.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                late = answer(b'{"data":{"Sys.Audit":1}}')
+            else:
+                link.sendall(late + answer(b'{"data":{}}'))
+
+    with Rogue(hint) as rogue:
+        cluster = rogue.cluster()
+        with contextlib.suppress(UnavailableError):
+            cluster.role("first")
+        assert cluster.role("second") == frozenset()
+
+
 def test_a_change_that_takes_too_long_is_unknown(lab: Lab) -> None:
     """A time-out after sending is no answer either; the token may come into being later."""
     lab.pve.intercept = lambda asked: Delay(1.5) if asked.method == "POST" else None

@@ -105,3 +105,22 @@ def test_what_was_made_ready_ends_with_the_rest(wire: Wire) -> None:
     wire.endpoint.make_ready()
     wire.endpoint.close()
     assert (wire.change(), wire.connections) == (200, 2)
+
+
+def test_what_another_thread_lets_go_of_meanwhile_is_missed_by_nobody(wire: Wire, tmp_path: Path) -> None:
+    """Several threads make connections ready for one endpoint, and one may take what the other is looking at."""
+    ends: list[Endpoint] = []
+
+    def interrupted() -> float:
+        if ends:
+            ends.pop().close()
+        return 0.0
+
+    endpoint = Endpoint(
+        str(wire.endpoint), TlsTrust(tmp_path / "ca.pem"), connect=SOON, read=SOON, monotonic=interrupted
+    )
+    endpoint.make_ready()
+    ends.append(endpoint)
+    endpoint.make_ready()
+    endpoint.close()
+    assert wire.connections == 2

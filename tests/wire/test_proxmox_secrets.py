@@ -6,6 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from rotator.errors import UnavailableError
+from rotator.secrecy import known
+from tests.wire.lab import Rogue, answer, saying
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -51,3 +57,12 @@ def test_neither_requests_nor_urllib3_is_loaded() -> None:
     """What they would bring (cookies, .netrc, proxies, repeats, loggers) cannot happen, and starting costs less."""
     loaded = "import rotator.proxmox, sys; print(sorted({'requests', 'urllib3', 'certifi'} & set(sys.modules)))"
     assert run("-c", loaded).strip() == "[]"
+
+
+def test_what_a_proxy_says_is_no_secret_and_stays_readable() -> None:
+    """Its page says the same as its status, and whoever reads the log has to know which it was."""
+    said = "The Proxy Is Being Looked After"
+    with Rogue(saying(answer(said.encode(), status=f"503 {said}"))) as rogue, pytest.raises(UnavailableError) as caught:
+        rogue.cluster().users()
+    assert said in caught.value.message
+    assert known.hide(caught.value.message) == caught.value.message
