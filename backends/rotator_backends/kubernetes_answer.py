@@ -133,6 +133,8 @@ def _is_about(call: Call, status: Json) -> bool:
 
 
 def _refusal(call: Call, answer: Answer) -> RotatorError:
+    if answer.status < _SUCCESS:  # what comes before an answer
+        return unanswered(call, f"the answer is not one of a Kubernetes API (status {answer.status})")
     found = _parsed(answer.content)
     status = found if found.get("kind") == "Status" else {}
     said = _said(call, answer, status)

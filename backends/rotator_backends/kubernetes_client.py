@@ -70,6 +70,13 @@ def _connecting(connect: Callable[[], None]) -> None:
         raise NotConnectedError(why)
 
 
+def _heard(response: urllib3.HTTPResponse, link: HTTPConnection) -> urllib3.HTTPResponse:
+    """Hang up after what comes before an answer (1xx): the answer itself would be that of the next question."""
+    if response.status < http.HTTPStatus.OK:
+        link.close()
+    return response
+
+
 class _QuietHttp(HTTPConnection):
     """To ``kubectl proxy`` on this machine; says whether it failed before anything was sent."""
 
@@ -77,6 +84,9 @@ class _QuietHttp(HTTPConnection):
 
     def connect(self) -> None:
         _connecting(super().connect)
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3 itself has it
+        return _heard(super().getresponse(), self)
 
 
 class _QuietHttps(HTTPSConnection):
@@ -86,6 +96,9 @@ class _QuietHttps(HTTPSConnection):
 
     def connect(self) -> None:
         _connecting(super().connect)
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3 itself has it
+        return _heard(super().getresponse(), self)
 
 
 class _HttpPool(urllib3.HTTPConnectionPool):

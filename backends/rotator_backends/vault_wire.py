@@ -132,6 +132,8 @@ class _Marking:
     def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
         response = super().getresponse()  # type: ignore[misc]
         self._heard_at = _progress.clock()
+        if response.status < http.HTTPStatus.OK:  # the answer is still to come, and would be that of the next question
+            self.close()  # type: ignore[attr-defined]
         return response
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client has it

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import trustme
@@ -66,6 +67,7 @@ UNKNOWN: dict[str, tuple[Fault, bool]] = {
     "503": (AnswerAfter(Answer.refusing(unavailable())), True),
     "504": (AnswerAfter(Answer.refusing(timed_out())), True),
     "502 of a proxy": (AnswerAfter(Answer.text(502, "<html>Bad Gateway</html>")), True),
+    "103 of a proxy": (AnswerAfter(Answer(103)), True),
     "200 of a proxy": (AnswerAfter(Answer.text(200, "<html>Welcome</html>")), True),
     "200 and a Status": (AnswerAfter(Answer.of({"kind": "Status", "metadata": {}, "status": "Success"})), True),
     "200 and no version": (AnswerAfter(Answer.of({"kind": "Secret", "metadata": {"name": "ci"}})), True),
@@ -231,6 +233,33 @@ def test_a_handshake_that_hangs_is_no_unknown_outcome(lab: SimulatedLab, tmp_pat
         backend.write(CI, pair(1), expected=None)
     listener.close()
     backend.close()
+
+
+def test_an_answer_that_was_announced_is_never_that_of_another_question(lab: SimulatedLab, tmp_path: Path) -> None:
+    """What comes before an answer (1xx) is none; what comes after it on that connection belongs to nobody any more."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        for _ in range(2):
+            with listener.accept()[0] as link:
+                asked.append(link.recv(65536))
+                link.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+                while link.recv(65536):
+                    link.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    text = lab.kubeconfig.read_text().replace(lab.cluster.url, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    (tmp_path / "other").write_text(text)
+    backend = lab.backend(kubeconfig=str(tmp_path / "other"))
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="status 103"):
+            backend.read(CI)
+    backend.close()
+    thread.join(20)
+    listener.close()
+    assert len(asked) == 2
 
 
 def test_two_rivals_with_an_unknown_outcome_are_told_apart(lab: SimulatedLab, backend: KubernetesBackend) -> None:

@@ -258,6 +258,26 @@ def test_what_is_no_vault_is_no_empty_record(tmp_path: Path, raw: bytes, why: st
         backend.close()
 
 
+def test_an_answer_that_was_announced_is_never_that_of_another_question(tmp_path: Path) -> None:
+    """What comes before an answer (1xx) is none; what comes after it on that connection belongs to nobody any more."""
+    asked: list[bytes] = []
+
+    def behave(link: socket.socket) -> None:
+        asked.append(link.recv(65536))
+        link.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        if link.recv(65536):
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with listening(behave) as address:
+        wire = Wire(backend_settings(settings(f"http://{address}", tmp_path)), lambda: 0.0)
+        for _ in range(2):
+            answer = wire.ask(lambda client: client.adapter.get("/v1/secret/data/ci"), token=None)
+            assert isinstance(answer, Answer)
+            assert (answer.status, answer.is_fine) == (103, False)
+        assert len(asked) == 2
+        wire.close()
+
+
 def test_a_global_debug_level_prints_nothing(
     sim: Simulated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
