@@ -128,7 +128,7 @@ def judge(status: int, host: str) -> None:
     """Say what an answer means. Raises: ``UnavailableError``, ``RefusedError``."""
     if OK <= status < REDIRECT:
         return
-    if status >= BROKEN or status in AGAIN:
+    if status >= BROKEN or status < OK or status in AGAIN:  # below 200 it is none yet
         raise UnavailableError(f"{host} answered {status}")
     if REDIRECT <= status < REFUSED:
         raise RefusedError(f"{host} answered {status}, and no redirect is followed", hint="write where it really is")

@@ -69,6 +69,7 @@ def test_another_secret_is_another_signature(receiver: Receiver, tmp_path: Path,
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
+        (103, UnavailableError),
         (200, None),
         (299, None),
         (301, RefusedError),
