@@ -106,7 +106,10 @@ def _read(path: Path) -> bytes:
 
 
 def _from_backend(reference: BackendReference, backends: Mapping[str, Backend]) -> Secret:
-    stored = backends[reference.backend].read(reference.location)
+    if (backend := backends.get(reference.backend)) is None:  # the reference is of a configuration of before
+        message = f"{reference.label} cannot be read: the backend {reference.backend} is configured no more"
+        raise ConfigError(message, hint="start `rotate` anew, or put the backend back")
+    stored = backend.read(reference.location)
     if stored is None or reference.key not in stored.fields:
         what = "no record" if stored is None else f"no key {reference.key}"
         raise NotFoundError(f"{reference.label} holds {what}", hint="store the secret there, or correct the reference")

@@ -113,6 +113,14 @@ def test_a_record_without_the_key_is_told(location: str, key: str, message: str)
         got(BackendReference("shelf", location, "shelf:x", key))
 
 
+def test_a_backend_that_is_configured_no_more_is_told() -> None:
+    """Whoever has the reference from a configuration of before, as the status page, goes on with what it knows."""
+    reference = BackendReference("gone", "ci", "gone:ci", "key")
+    with pytest.raises(ConfigError, match="gone:ci cannot be read: the backend gone is configured no more") as caught:
+        resolve(reference, environ={}, backends={})
+    assert caught.value.hint == "start `rotate` anew, or put the backend back"
+
+
 def test_an_empty_key_is_no_secret() -> None:
     """Who shows nothing at all would have shown it."""
     with pytest.raises(ConfigError, match="shelf:empty holds no secret: its key token_secret is empty"):
