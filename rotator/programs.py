@@ -130,5 +130,5 @@ def write(stream: IO[bytes], data: bytes) -> None:
 def told(output: bytes) -> str:
     """Put what it said on one line, without what is known to be secret."""
     words = output.decode("utf-8", "replace").split()
-    text = " ".join(words[1:] if len(output) == READ else words)  # the first one may be the rest of a secret
+    text = " ".join(words[1:] if len(output) >= READ else words)  # the first one may be the rest of a secret
     return UUID.sub(HIDDEN, known.hide("".join(it if it.isprintable() else " " for it in text)))[-KEPT:]

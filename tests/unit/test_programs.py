@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rotator.model import Secret
-from rotator.programs import KEPT, READ, Ended, run, waited
+from rotator.programs import KEPT, READ, Ended, run, told, waited
 from rotator.settings_telling import CommandSettings
 
 Shell = Callable[..., Ended]
@@ -107,6 +107,12 @@ def test_a_secret_is_hidden_where_its_output_is_cut_too(shell: Shell, canary: st
         said = shell(f"printf '%s ' \"$SAID\"; head -c {rest} /dev/zero | tr '\\0' '~'", SAID=secret).output
         assert said.endswith("~~"), "no test has made a secret of these"
         assert secret[missing:] not in said
+
+
+@pytest.mark.parametrize(("length", "shown"), [(READ - 1, "rest"), (READ, ""), (READ + KEPT, "")])
+def test_what_is_looked_at_before_it_is_cut_shows_no_rest_either(length: int, shown: str) -> None:
+    """Something that was left running goes on writing: what it wrote last is there a moment before the rest is gone."""
+    assert told(b"rest".ljust(length)) == shown
 
 
 def test_it_does_not_belong_to_our_terminal(shell: Shell) -> None:
