@@ -7,7 +7,6 @@ anything but that flag came out differently, nothing is written.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -209,8 +208,12 @@ def _replace(target: Path, content: bytes, check: Callable[[Path], object] = Pat
 
 
 def _keep_owner(descriptor: int, state: os.stat_result) -> None:
-    with contextlib.suppress(PermissionError):  # only root gives files away; for others it is their own file anyway
+    """Give the new file to whom the old one belongs. Raises: ``OSError`` where somebody would lose it by that."""
+    try:
         os.fchown(descriptor, state.st_uid, state.st_gid)
+    except PermissionError:  # only root gives files away, or to a group that it is not in
+        if state.st_uid != os.geteuid() or state.st_mode & stat.S_IRWXG:
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,9 +23,9 @@ from rotator_backends.file_checks import (
 )
 from rotator_backends.file_lock import is_fit
 from rotator_backends.file_system import System
+from tests.another_user import SOMEBODY, as_a_user
 from tests.contract.file_doubles import backend_on, place, planted, rewritten, stored
 
-SOMEBODY = 65534
 PATH = Path("/run/ci.json")
 
 
@@ -386,41 +383,6 @@ def test_every_part_of_a_status_tells_versions_apart() -> None:
     assert len({same[0], *map(version_of, others)}) == 4
 
 
-def as_a_user(scenario: Callable[[Path, bool], None]) -> None:
-    """Run a scenario as a user that is not root, in a process of its own; it is told whether root has prepared it."""
-    process = multiprocessing.get_context("spawn").Process(target=_as_a_user, args=(scenario,))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-
-
-def _as_a_user(scenario: Callable[[Path, bool], None]) -> None:
-    is_root = os.geteuid() == 0
-    folder = Path(tempfile.mkdtemp())
-    planted(folder / "ci.json")
-    folder.chmod(0o755)
-    if is_root:
-        os.chown(folder, SOMEBODY, SOMEBODY)
-    child = os.fork()
-    if child == 0:
-        os._exit(_done_as_somebody(scenario, folder, is_root=is_root))
-    _, ending = os.waitpid(child, 0)
-    shutil.rmtree(folder)
-    assert ending == 0
-
-
-def _done_as_somebody(scenario: Callable[[Path, bool], None], folder: Path, *, is_root: bool) -> int:
-    if is_root:
-        os.setgroups([])
-        os.setgid(SOMEBODY)
-        os.setuid(SOMEBODY)
-    try:
-        scenario(folder, is_root)
-    finally:
-        folder.chmod(0o755)
-    return 0
-
-
 def meet_a_file_of_root(folder: Path, is_root: bool) -> None:  # noqa: FBT001 - called by a process with positions
     """Read and replace a record that root has made, as somebody who may replace files in that folder."""
     path = folder / "ci.json"
@@ -447,4 +409,9 @@ def meet_a_closed_folder(folder: Path, is_root: bool) -> None:  # noqa: FBT001 -
 @pytest.mark.parametrize("scenario", [meet_a_file_of_root, meet_a_closed_folder])
 def test_a_user_is_refused_what_is_not_its_own(scenario: Callable[[Path, bool], None]) -> None:
     """Measured with real permissions, as a user that is not root, whoever runs the test."""
-    as_a_user(scenario)
+    as_a_user(plant, scenario)
+
+
+def plant(folder: Path) -> None:
+    """Make a record."""
+    planted(folder / "ci.json")

@@ -11,6 +11,7 @@ import pytest
 from rotator.config import InvalidConfigError
 from rotator.config_edit import pause, resume, set_flag
 from rotator.errors import ConfigError
+from tests.another_user import as_a_user
 from tests.unit.config_world import config, read
 
 HEAD = """\
@@ -161,6 +162,29 @@ def test_the_file_keeps_its_mode_and_owner(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert (path.stat().st_uid, path.stat().st_gid) == owner
     assert [file.name for file in tmp_path.iterdir()] == ["rotate.yaml"]
+
+
+def prepare(folder: Path) -> None:
+    """Write a configuration that everybody may read, and one's group as its group."""
+    written(folder, config()).chmod(0o644)
+
+
+def edit_the_file_of_another(folder: Path, is_root: bool) -> None:  # noqa: FBT001 - called by a process with positions
+    """Pause in a file of root's, as somebody who may replace files in that folder."""
+    path = folder / "rotate.yaml"
+    before = path.read_bytes()
+    if not is_root:
+        assert pause(path, "ci")
+        return
+    with pytest.raises(ConfigError, match="cannot be written: Operation not permitted"):
+        pause(path, "ci")
+    assert (path.read_bytes(), path.stat().st_uid) == (before, 0)
+    assert [file.name for file in folder.iterdir()] == ["rotate.yaml"]
+
+
+def test_a_file_is_not_taken_from_its_owner() -> None:
+    """A service that may read it by its owner or group would lose it; who may not give it back leaves it alone."""
+    as_a_user(prepare, edit_the_file_of_another)
 
 
 def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
