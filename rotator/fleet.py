@@ -151,7 +151,7 @@ class Lane:
         return result
 
     def tell(self, event: Event) -> None:
-        """Hand an event on with what its narrator does not know: who began the run, and PVE's time where it is known."""
+        """Hand an event on with what its narrator does not know: who began the run; PVE's time, where that is known."""
         now = None
         with suppress(RotatorError):
             now = self.pve.now()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from rotator.audit.chain import Seal
@@ -47,21 +47,20 @@ def open_fleet(
     login: LoginSource | None = None,
     trigger: TriggeredBy | None = None,
 ) -> Iterator[Fleet]:
-    """Make a fleet of the settings, contacting nobody, and let go of all connections at the end."""
+    """Make a fleet of the settings, contacting nobody, and let go of all connections at the end, whichever breaks."""
     ours = clock or SystemClock()
     clusters = Clusters(settings, ours, environ, login)
     trail = recorder(settings, ours, environ)
     heard = hooked(settings, chained(trail.hear, listen) if trail else listen, ours)
     permit = trail.permit if trail else freely
     fleet = Fleet(clusters.open, settings.backends, ours, heard, draw_name, parallel, trigger=trigger, permit=permit)
-    try:
-        yield fleet
-    finally:
-        if trail:
-            trail.close()
-        clusters.close()
+    with ExitStack() as closing:
         for backend in settings.backends.values():
-            backend.close()
+            closing.callback(backend.close)
+        closing.callback(clusters.close)
+        if trail:
+            closing.callback(trail.close)
+        yield fleet
 
 
 def recorder(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> Recorder | None:
