@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +16,10 @@ from rotator.cli.output import INDENT, Report, block
 from rotator.cli.planning import steps_of
 from rotator.cli.running import ran_of
 from rotator.cli.shapes import Adopted, Found
-from rotator.cli.stopping import stopping
+from rotator.cli.stopping import handling, stopping
 from rotator.cli.strays import Wish, adopt_strays
 from rotator.errors import ExitCode
+from rotator.events import Listener
 from rotator.fleet import gravest, in_lanes
 from rotator.rotate import Result
 from rotator.view import at
@@ -66,10 +68,14 @@ def adopt(
 def adopt_named(asked: Invocation, names: Sequence[str], *, dry_run: bool, yes: bool) -> Report:
     """Take over what the records of these credentials hold."""
     credentials = asked.chosen(names)
-    with stopping() as stop, asked.fleet() as fleet:
+    listeners: list[Listener] = []
+    results: dict[str, Result] = {}
+    with stopping() as stop, asked.quiet(listeners) as fleet:
         candidates = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))
-        is_meant = not dry_run and any(it.is_open for it in candidates) and agreed(asked, candidates, yes=yes)
-        results = take_over(running.Runner(fleet, stop, asked.verbose), candidates) if is_meant else {}
+        is_wanted = not dry_run and not stop.signal and any(it.is_open for it in candidates)
+        if is_wanted and agreed(asked, candidates, yes=yes):
+            with asked.showing(listeners):
+                results = take_over(running.Runner(fleet, stop, asked.verbose), candidates)
     adopted = [adopted_of(it, results.get(it.credential.name)) for it in candidates]
     code = stop.exit_code if stop.signal else gravest(ExitCode(it.exit_code) for it in adopted)
     return Report(adopted, [told(it, dry_run=dry_run) for it in adopted], code)
@@ -84,7 +90,8 @@ def agreed(asked: Invocation, candidates: Sequence[Candidate], *, yes: bool) -> 
     for candidate in candidates:
         if candidate.is_open:
             click.echo(told(adopted_of(candidate, None), dry_run=True), err=True)
-    return click.confirm("Take over?", err=True)
+    with handling(signal.default_int_handler):  # nothing is under way yet: Ctrl-C leaves
+        return click.confirm("Take over?", err=True)
 
 
 def take_over(runner: running.Runner, candidates: Sequence[Candidate]) -> dict[str, Result]:

@@ -44,10 +44,6 @@ LOGIN, PASSWORD_FILE = "login_user", "password_file"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def unheard(_event: Event) -> None:
-    """Show nothing."""
-
-
 @dataclass(frozen=True)
 class Invocation:
     """One call of one command. ``clock`` is what the caller of the command line brought, if not the machine's."""
@@ -83,12 +79,16 @@ class Invocation:
     @contextmanager
     def fleet(self, *listeners: Listener, parallel: int = PARALLEL, shows: bool = True) -> Iterator[Fleet]:
         """Open what the work is done with, and show what happens on stderr meanwhile, unless a log does."""
-        stream = sys.stderr
-        is_terminal = stream.isatty() and not self.verbose
         everybody = list(listeners)
+        with self.quiet(everybody, parallel=parallel) as fleet, self.showing(everybody) if shows else nullcontext():
+            yield fleet
+
+    @contextmanager
+    def quiet(self, listeners: Sequence[Listener], *, parallel: int = PARALLEL) -> Iterator[Fleet]:
+        """Open what the work is done with, showing nothing; who is on the list by then hears what happens."""
 
         def listen(event: Event) -> None:
-            for listener in everybody:
+            for listener in listeners:
                 listener(event)
 
         ticket = self.login.ticket if self.login else None
@@ -97,10 +97,16 @@ class Invocation:
             self.settings, listen, parallel=parallel, clock=self.clock, login=ticket, trigger=trigger
         ) as fleet:
             self._enter(fleet)
-            shown = progress(stream, is_terminal=is_terminal, verbose=self.verbose) if shows else nullcontext(unheard)
-            with shown as show:
-                everybody.append(show)
-                yield fleet
+            yield fleet
+
+    @contextmanager
+    def showing(self, listeners: list[Listener]) -> Iterator[None]:
+        """Show on stderr what happens meanwhile: nobody can be asked then."""
+        stream = sys.stderr
+        is_terminal = stream.isatty() and not self.verbose
+        with progress(stream, is_terminal=is_terminal, verbose=self.verbose) as show:
+            listeners.append(show)
+            yield
 
     def _enter(self, fleet: Fleet) -> None:
         """Log in as the person before anything else: later there are threads and a display, and nobody can be asked.

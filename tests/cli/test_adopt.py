@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.lab import USER, Lab, only
+from tests.setup.terminal import CTRL_C, Sitting, sit
 
 
 @pytest.fixture
@@ -217,4 +218,29 @@ def test_what_is_ours_is_not_rotated_beside_what_is_not(lab: Lab, foreign: str) 
     found = lab.json("adopt", "ci", "backup", "--yes")
     assert [it["reason"] for it in found["results"]] == ["up-to-date", "nothing-to-adopt"]
     assert lab.record("backup") == before
+    assert lab.record("ci")["token_id"] != foreign
+
+
+def at_the_terminal(lab: Lab, answer: str) -> Sitting:
+    """Adopt where somebody is asked, on a terminal that can do everything."""
+    env = {"ROTATE_CONFIG": str(lab.config), **lab.environ, "TERM": "xterm"}
+    return sit(["adopt", "ci"], [("Take over? [y/N]:", answer)], env)
+
+
+def test_ctrl_c_at_the_question_leaves(lab: Lab, foreign: str) -> None:
+    """Nothing is under way that could be finished, and nobody wants to answer any more."""
+    sitting = at_the_terminal(lab, CTRL_C)
+    assert (sitting.exit_code, "finishing what is under way" in sitting.screen) == (130, False)
+    assert "rotate: interrupted; nothing more was begun" in sitting.screen
+    assert lab.record("ci")["token_id"] == foreign
+
+
+def test_nothing_is_drawn_over_the_question(lab: Lab, foreign: str) -> None:
+    """A live display would wipe the line that somebody types into, with the cursor hidden."""
+    refused = at_the_terminal(lab, "n")
+    assert (refused.exit_code, "\x1b[" in refused.screen) == (0, False)
+    assert lab.record("ci")["token_id"] == foreign
+    agreed = at_the_terminal(lab, "y")
+    before, _, after = agreed.screen.partition("Take over?")
+    assert (agreed.exit_code, "\x1b[" in before, "publish it" in after) == (0, False, True)
     assert lab.record("ci")["token_id"] != foreign

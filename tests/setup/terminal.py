@@ -32,7 +32,7 @@ def sit(arguments: Sequence[str], answers: Sequence[tuple[str, str]], env: Mappi
     """
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "tests.setup.on_terminal", *arguments]
-    given = {**os.environ, **env, "COLUMNS": "200", "TERM": "dumb"}
+    given = {**os.environ, "COLUMNS": "200", "TERM": "dumb", **env}
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen(command, env=given, start_new_session=True, **streams) as process:  # type: ignore[call-overload] # noqa: S603 - our own command
         os.close(theirs)
