@@ -80,7 +80,10 @@ def sim(
 
     It says on one line of JSON where it listens. admin@pve is an Administrator.
     """
-    password = password_file.read_text(encoding="utf-8").partition("\n")[0]
+    try:
+        password = password_file.read_text(encoding="utf-8").partition("\n")[0]
+    except UnicodeDecodeError:
+        raise click.BadParameter("it is not text", param_hint="--password-file") from None
     if not password:
         raise click.BadParameter("its first line is empty", param_hint="--password-file")
     require_temporary_folder()  # for the certificates of its nodes

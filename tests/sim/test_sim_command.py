@@ -87,6 +87,13 @@ def test_a_port_that_is_taken_is_said(options: list[str]) -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_a_password_that_is_no_text_is_a_usage_error(options: list[str]) -> None:
+    """As everywhere else where a password is read from a file."""
+    Path(options[1]).write_bytes(b"\xff\xfe")
+    result = CliRunner().invoke(sim, options)
+    assert (result.exit_code, "it is not text" in result.output) == (2, True)
+
+
 def test_an_empty_password_is_a_usage_error(options: list[str]) -> None:
     """Nobody could log in."""
     Path(options[1]).write_text("\n", encoding="utf-8")
