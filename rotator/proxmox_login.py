@@ -29,6 +29,8 @@ RENEW_AFTER = 3600.0
 
 _PLAIN = re.compile(r"[!-~]+")
 _RECOVERY = re.compile(r"[0-9a-f]{4}(?:-[0-9a-f]{4}){3}")
+_SENDABLE = re.compile(r"[^\ud800-\udfff]+")
+"""JSON may hold half a character."""
 _CHALLENGE = re.compile(r"PVE:!tfa!(?P<asked>[^:]*):")
 
 
@@ -217,6 +219,11 @@ def _ticket(call: Call, content: Secret) -> Mapping[str, Any]:
         data = read(content.reveal())
     except ValueError:
         data = None
-    if isinstance(data, dict) and all(isinstance(data.get(key), str) for key in ("ticket", "CSRFPreventionToken")):
+    forms = {"ticket": _SENDABLE, "CSRFPreventionToken": _PLAIN}
+    if isinstance(data, dict) and all(_is_of(form, data.get(key)) for key, form in forms.items()):
         return data
     raise UnavailableError(f"{call}: the answer holds no ticket", hint="does PVE's API answer there?")
+
+
+def _is_of(form: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None

@@ -313,8 +313,20 @@ def test_a_login_that_gets_no_answer_goes_to_the_next_endpoint(lab: Lab) -> None
         lab.cluster(login=TicketLogin(ADMIN, PASSWORD)).users()
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"data":null}', b'{"data":{"ticket":"x"}}', b'{"data":{"ticket":1}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b'{"data":null}',
+        b'{"data":{"ticket":"x"}}',
+        b'{"data":{"ticket":1}}',
+        b'{"data":{"ticket":"","CSRFPreventionToken":"x"}}',
+        rb'{"data":{"ticket":"\ud800","CSRFPreventionToken":"x"}}',
+        rb'{"data":{"ticket":"x","CSRFPreventionToken":"a\nb"}}',
+        rb'{"data":{"ticket":"x","CSRFPreventionToken":"\u20ac"}}',
+    ],
+)
 def test_a_login_answered_with_something_else_is_no_login(body: bytes) -> None:
-    """A 200 without a ticket is not PVE's."""
+    """A 200 without a ticket is not PVE's, nor is one with what no header could carry."""
     with Rogue(saying(answer(body))) as rogue, pytest.raises(UnavailableError, match="holds no ticket"):
         rogue.cluster(login=TicketLogin(ADMIN, PASSWORD)).users()
