@@ -96,7 +96,14 @@ def _from_file(reference: FileReference) -> Secret:
 
 def _read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe without a writer must not block us
-    with os.fdopen(descriptor, "rb") as file:
+    try:
+        return _content(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int, path: Path) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:  # it does not close what it refuses, a folder
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError(f"{path} is not a regular file", hint="name a file that holds the secret alone")

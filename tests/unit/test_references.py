@@ -84,6 +84,17 @@ def test_a_folder_or_a_pipe_is_no_secret(tmp_path: Path) -> None:
         got(FileReference(tmp_path))
 
 
+def test_a_folder_is_let_go_of_again(tmp_path: Path) -> None:
+    """A service asks again and again, and a mount without its file is a folder: it ran out of open files."""
+    probe = os.open(tmp_path, os.O_RDONLY)
+    os.close(probe)
+    with pytest.raises(ConfigError):
+        got(FileReference(tmp_path))
+    again = os.open(tmp_path, os.O_RDONLY)
+    os.close(again)
+    assert again == probe  # the lowest number that is free
+
+
 def test_a_missing_file_is_told_by_its_path(tmp_path: Path) -> None:
     """With the system's own reason."""
     with pytest.raises(ConfigError, match=r"none cannot be read: No such file or directory"):
