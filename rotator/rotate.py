@@ -299,8 +299,9 @@ def together(failures: list[RotatorError]) -> RotatorError:
     others = [it.message for it in failures if it is not first]
     if not others:
         return first
-    made = type(first)("; ".join([first.message, *others]), hint=first.hint)
-    made.step = first.step
+    message = "; ".join([first.message, *others])
+    made = Exception.__new__(type(first), message)  # a backend's own kind may be made of something else
+    vars(made).update(vars(first), message=message)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotator.backend import Backend
-from rotator.errors import RefusedError, RotatorError
+from rotator.errors import ExitCode, LockedOutError, RefusedError, RotatorError
 from rotator.model import Credential, Destination
 from rotator.testing.faulty_backend import FaultyBackend, Location
 from tests.world import World
@@ -23,6 +23,8 @@ class Telling(FaultyBackend):
         self.names: dict[Location, str] = {}
         self.told: list[tuple[str, str]] = []
         self.failure: RotatorError | None = None
+        self.failures: dict[str, RotatorError] = {}
+        """By the name of a record."""
         self.when_told: Callable[[], object] = lambda: None
 
     def locate(self, settings: Mapping[str, Any]) -> tuple[Location, str]:
@@ -38,8 +40,8 @@ class Telling(FaultyBackend):
     def announce(self, location: Location, *, rotation: str) -> None:
         """Remember it, unless it fails."""
         self.when_told()
-        if self.failure:
-            raise self.failure
+        if failure := self.failure or self.failures.get(self.names[location]):
+            raise failure
         self.told.append((self.names[location], rotation))
 
 
@@ -89,6 +91,28 @@ def test_who_cannot_be_restarted_keeps_the_old_token(w: World) -> None:
     assert w.run(ci).done == ("unfinished", "not-retired")
     assert store.told[1:] == [("ci", rotation)]
     assert (w.pve.token(old) or {})["expire"] != 0
+
+
+class RolloutError(LockedOutError):
+    """What a backend of somebody else's raises: it is made of a workload and a number."""
+
+    def __init__(self, workload: str, *, attempts: int) -> None:
+        super().__init__(f"{workload} does not start, tried {attempts} times", hint=f"look at {workload}")
+        self.attempts = attempts
+
+
+def test_failures_of_a_kind_of_their_own_at_two_places_are_told_as_one(w: World) -> None:
+    """However the backend makes its errors; both are in words, and the old token is not retired."""
+    store = Telling(w.records.backend())
+    ci = with_audience(w, store, "ci.json", "mirror.json")
+    w.run(ci)
+    old = w.read()["token_id"]
+    store.failures = {"ci": RolloutError("web", attempts=3), "mirror": RolloutError("api", attempts=2)}
+    result = w.run(ci, forced=True)
+    assert result.message == "web does not start, tried 3 times; api does not start, tried 2 times"
+    assert (result.exit_code, result.hint, result.step) == (ExitCode.LOCKED_OUT, "look at web", "announce")
+    assert store.failures["ci"].message == "web does not start, tried 3 times"
+    assert (w.pve.token(old) or {})["expire"] == 0
 
 
 def test_after_a_crash_consumers_are_told_of_the_same_rotation(w: World) -> None:
