@@ -84,8 +84,8 @@ class Visitor:
             return greet(endpoint, self._cluster)
 
     def show(self, address: str, path: str, headers: Mapping[str, Secret]) -> Response:
-        """Do a GET with a consumer's own headers. Raises: ``UnavailableError``."""
-        shown = {name: value.reveal() for name, value in headers.items()}
+        """Do a GET with a consumer's own headers, in UTF-8. Raises: ``UnavailableError``."""
+        shown = {name: value.reveal().encode(errors=ANYTHING).decode("latin-1") for name, value in headers.items()}
         return self._visit(
             address, Request(self._call(address, "GET", path), f"{API}{path}", shown), [*headers.values()]
         )
@@ -115,8 +115,8 @@ class Visitor:
         with closing(self._endpoint(address)) as endpoint:
             answer = endpoint.exchange(request)
         said = sentence(answer.reason, answer.content.reveal())
-        for secret in secrets:
-            said = said.replace(secret.reveal(), "…")
+        for secret in filter(None, (it.reveal() for it in secrets)):
+            said = said.replace(secret, "…")
         return Response(answer.status_code, said)
 
     def _call(self, address: str, method: str, path: str) -> Call:

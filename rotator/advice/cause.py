@@ -16,6 +16,8 @@ SHOWN: Mapping[str, str] = {
     "privilege": "PRIVILEGE",
     "operator": "OPERATOR",
     "endpoint": "HOST:PORT",
+    "host": "HOST",
+    "right": "HOST:PORT-OF-PVEPROXY",
     "credential": "CREDENTIAL",
     "cluster": "CLUSTER",
     "place": "PLACE",

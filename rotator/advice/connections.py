@@ -10,7 +10,7 @@ CONNECTIONS = (
         "the address begins with http://, PVE's API is HTTPS alone",
         "pveproxy answers plain HTTP with 301 and a Location with https://; nothing else is said",
         "a client that does not follow fails; one that follows has sent its secret in clear text: change it",
-        ("write https://{endpoint}",),
+        ("write https://{right}",),
     ),
     Cause(
         "wrong-port",
@@ -18,14 +18,14 @@ CONNECTIONS = (
         "the host answers PVE's API on another port; it is 8006 unless a proxy is in front (3128 is SPICE, 8007 the "
         "Backup Server, 443 a proxy of yours)",
         "connections are refused, or somebody else's answer is taken for PVE's",
-        ("ss -tlnp | grep pveproxy", "write {endpoint}"),
+        ("ss -tlnp | grep pveproxy", "write {right}"),
     ),
     Cause(
         "name-unresolved",
         "the name of {endpoint} does not resolve",
         "`getent hosts` with that name says nothing, on the machine that asks",
         "nothing is reached, nothing was sent",
-        ("getent hosts {endpoint}",),
+        ("getent hosts {host}",),
         "node > System > DNS and Hosts, for names between the nodes",
     ),
     Cause(

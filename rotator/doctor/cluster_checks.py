@@ -16,15 +16,15 @@ _SHOWN = 4
 
 def not_reached(seen: EndpointSeen, cluster: ClusterSeen) -> Finding | None:
     """Say why PVE's API does not answer there; another port of the same host that does tells a wrong port."""
-    greeting, about = seen.greeting, {"endpoint": seen.address, "fingerprint": seen.greeting.fingerprint}
+    greeting, about = seen.greeting, {"endpoint": seen.address, "host": host_of(seen.address)}
     if not greeting.code:
         return None
     reached = (it.address for it in cluster.endpoints if it.is_reached)
     is_port = greeting.code in {"connection-refused", "no-answer", "wrong-port"}
     right = right_port(seen.address, (*cluster.elsewhere, *(reached if is_port else ())))
     if right:
-        return found("wrong-port", greeting.message, f"PVE's API answers at {right}", about=about)
-    return found(greeting.code, greeting.message, about=about)
+        return found("wrong-port", greeting.message, f"PVE's API answers at {right}", about={**about, "right": right})
+    return found(greeting.code, greeting.message, about={**about, "fingerprint": greeting.fingerprint})
 
 
 def right_port(address: str, answering: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ _COOKIE = re.compile(r"(?:^|[;\s])PVEAuthCookie=(?P<ticket>[^;]*)")
 _TICKET = re.compile(r"PVE:(?P<userid>[^:]+):(?P<born>[0-9A-Fa-f]{8})::.+")
 _SECRET = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WITH_COLON = re.compile(r"(?P<id>[^:=\s]+![^:=\s]+):(?P<secret>[^\s]+)")
+_LINE_END = re.compile(r"\r?\n|\r")
 _QUOTES = "\"'"
 _HEADERS = frozenset({"authorization", "cookie", "csrfpreventiontoken"})
 
@@ -66,12 +67,12 @@ def read_given(text: str) -> Given:
     """Read lines of headers, a bare value, or a form with user and password. Total: any text means something."""
     headers: dict[str, str] = {}
     bare = ""
-    for line in text.removesuffix("\n").removesuffix("\r").split("\n"):
-        found = _HEADER.fullmatch(line.removesuffix("\r"))
+    for line in _LINE_END.split(text):
+        found = _HEADER.fullmatch(line)
         if found and found["name"].lower() in _HEADERS:
             headers[found["name"].lower()] = found["value"]
         elif line.strip():
-            bare = bare or line.removesuffix("\r")
+            bare = bare or line
     if "password=" in bare and "username=" in bare:
         return _form(bare)
     return _with(headers, bare)

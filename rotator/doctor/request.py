@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from rotator.doctor.cluster_checks import host_of, right_port
 from rotator.doctor.evidence import Login, TokenSeen, lists
@@ -20,6 +20,7 @@ from rotator.doctor.given import TICKET_LIFE, Given, Ticket
 from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
 from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret, Token, TokenId
+from rotator.proxmox_answer import ANYTHING
 from rotator.proxmox_visit import Response
 from rotator.pve import Greeting
 from rotator.view import at
@@ -28,7 +29,8 @@ PORT = 8006
 UNAUTHORIZED, FORBIDDEN = 401, 403
 TICKETS_ONLY = ("/access/ticket", "/access/password")
 _NEEDED = re.compile(r"\((?P<path>/[^,()]*), (?P<privileges>[^()]+)\)")
-_API = "/api2/json"
+_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
+"""What clients leave as it is, a percent sign too: it may have been put there by them."""
 
 
 class Visits(Protocol):
@@ -82,18 +84,14 @@ def read_url(url: str, method: str) -> Asked:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
         raise ConfigError("not an address of PVE's API", hint="write https://HOST:8006/api2/json/PATH")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Asked(f"{host}:{port or usual_port(parts)}", parts.scheme == "http", path_of(parts), method)
-
-
-def usual_port(parts: SplitResult) -> int:
-    """Say which port an address without one means to a consumer: that of its scheme, not PVE's."""
-    return {"http": 80, "https": 443}[parts.scheme] if "://" in parts.geturl() else PORT
+    usual = {"http": 80, "https": 443}[parts.scheme] if "://" in url else PORT
+    return Asked(f"{host}:{usual if port is None else port}", parts.scheme == "http", path_of(parts), method)
 
 
 def path_of(parts: SplitResult) -> str:
-    """Return the path within the API; "" where it is only the way to it."""
+    """Return the path within the API, as clients write it on a request's line; "" where it is only the way to it."""
     path = re.sub(r"^/api2/(?:json|extjs)", "", parts.path).rstrip("/")
-    return f"{path}?{parts.query}" if path and parts.query else path
+    return quote(f"{path}?{parts.query}" if path and parts.query else path, _AS_IT_IS, errors=ANYTHING)
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,11 @@ class Reception:
             yield from self._of_token(self.given, Token(self.given.token.token, self.given.token.secret))
 
     def _of_address(self) -> Iterator[Finding]:
-        address, about = self.asked.address, {"endpoint": self.asked.address}
+        address, about = self.asked.address, {"endpoint": self.asked.address, "host": self.asked.host}
+        reached = [it.address for it in self.look.cluster.endpoints if it.is_reached]
+        right = right_port(address, reached)
         if self.asked.is_plain:
+            about["right"] = address if address in reached else right or address
             answer = self.visits.speak_plainly(address)
             heard = f"it answers {answer.status}, to {answer.location or 'nowhere'}" if answer else "it does not answer"
             yield found("plain-http", f"the address begins with http://; {heard}", about=about)
@@ -134,7 +135,7 @@ class Reception:
         greeting = self.visits.greet(address)
         if not greeting.code:
             return
-        right = right_port(address, (it.address for it in self.look.cluster.endpoints if it.is_reached))
+        about["right"] = right
         if right and greeting.code in {"connection-refused", "no-answer", "wrong-port"}:
             yield found("wrong-port", greeting.message, f"PVE's API answers at {right}", about=about)
         yield found(greeting.code, greeting.message, about=about | {"fingerprint": greeting.fingerprint})

@@ -127,7 +127,9 @@ def test_a_wrong_port_is_told_where_the_same_host_answers_on_another(trio: Clini
         free = taken.getsockname()[1]
     text = trio.config.read_text()
     trio.config.write_text(text.replace(trio.pve.nodes[1].endpoint, f"127.0.0.1:{free}"))
-    assert trio.codes() == ["cluster: wrong-port"]
+    results = trio.doctor()
+    assert codes_of(results) == ["cluster: wrong-port"]
+    assert only(results[0]["findings"])["commands"][-1] == f"write {trio.pve.nodes[0].endpoint}"
 
 
 def no_quorum(clinic: Clinic) -> None:

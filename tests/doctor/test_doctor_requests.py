@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from rotator.doctor.given import read_given
+from rotator.doctor.request import read_url
 from tests.cli.lab import USER, only
 from tests.doctor.clinic import GROUP, PASSWORD, Clinic, codes_of
 
@@ -86,8 +87,15 @@ def test_http_instead_of_https_is_named(clinic: Clinic) -> None:
     """301 in truth: what was shown is not sent along to find that out."""
     results = clinic.doctor("--header", "-", "--url", url(clinic, scheme="http"), stdin=shown(clinic))
     assert codes_of(results) == ["request: plain-http"]
-    evidence = only(only(results)["findings"])["evidence"][0]
-    assert f"it answers 301, to {url(clinic)}" in evidence
+    finding = only(only(results)["findings"])
+    assert f"it answers 301, to {url(clinic)}" in finding["evidence"][0]
+    assert finding["commands"] == [f"write https://{clinic.pve.nodes[0].endpoint}"]
+
+
+def test_http_without_a_port_is_told_where_https_is(clinic: Clinic) -> None:
+    """HTTP's own port 80 is none of PVE's, whatever stands before it."""
+    results = clinic.doctor("--url", "http://127.0.0.1/api2/json")
+    assert only(only(results)["findings"])["commands"] == [f"write https://{clinic.pve.nodes[0].endpoint}"]
 
 
 def test_a_user_that_lacks_a_permission_is_named(clinic: Clinic) -> None:
@@ -247,7 +255,63 @@ def test_a_wrong_port_is_named(clinic: Clinic) -> None:
         port = taken.getsockname()[1]
     results = clinic.doctor("--header", "-", "--url", f"https://127.0.0.1:{port}{API}", stdin=shown(clinic))
     assert codes_of(results) == ["request: wrong-port"]
-    assert clinic.pve.nodes[0].endpoint in only(only(results)["findings"])["evidence"][1]
+    finding = only(only(results)["findings"])
+    assert clinic.pve.nodes[0].endpoint in finding["evidence"][1]
+    assert finding["commands"][-1] == f"write {clinic.pve.nodes[0].endpoint}"
+
+
+def test_a_name_that_does_not_resolve_is_looked_up_without_the_port(clinic: Clinic) -> None:
+    """Otherwise the command that is to be typed finds nothing whatever is mended."""
+    results = clinic.doctor("--url", "https://pve.invalid:8006")
+    assert only(only(results)["findings"])["commands"] == ["getent hosts pve.invalid"]
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("pve1", "pve1:8006"),
+        ("pve1/api2/json", "pve1:8006"),
+        ("https://pve1", "pve1:443"),
+        ("http://pve1", "pve1:80"),
+        ("https://[::1]/", "[::1]:443"),
+        ("pve1:9", "pve1:9"),
+    ],
+)
+def test_an_address_without_a_port_means_that_of_its_scheme_or_pves(address: str, asked: str) -> None:
+    """A bare host is what clients of PVE are given, who know its port themselves."""
+    assert read_url(address, "GET").address == asked
+
+
+@pytest.mark.parametrize("path", ["/nodes/ü", "/nodes/a b", "/nodes/€", "/nodes/%C3%BC?x=ü y"])
+def test_a_path_of_any_characters_is_asked_for_as_clients_do(clinic: Clinic, path: str) -> None:
+    """They write it with percent signs; what no request line can hold was a bug, or a node that did not answer."""
+    clinic.request(shown(clinic), url(clinic, path))
+    assert clinic.pve.calls[-1].path.startswith("/nodes/")
+
+
+@pytest.mark.parametrize("junk", ["€", "\x01", "ü"])
+def test_a_header_of_any_characters_is_shown_as_it_is(clinic: Clinic, junk: str) -> None:
+    """PVE does not care for what stands behind a semicolon, and clients send it in UTF-8."""
+    assert clinic.request(f"{shown(clinic).strip()};{junk}", url(clinic)) == []
+    person(clinic)
+    assert clinic.request(ticket(clinic).replace("Cookie: ", f"Cookie: a={junk}; "), url(clinic)) == []
+
+
+def test_a_header_with_a_lone_carriage_return_is_two_lines(clinic: Clinic, tmp_path: Path) -> None:
+    """No header can hold one; a file may."""
+    (tmp_path / "header").write_bytes(b"Cookie: a=b\r" + shown(clinic).encode())
+    assert clinic.codes("--header", str(tmp_path / "header"), "--url", url(clinic)) == []
+    (tmp_path / "header").write_bytes(b"Cookie: a=b\r; PVEAuthCookie=PVE:person@pve:FFFFFFF0::x")
+    assert clinic.codes("--header", str(tmp_path / "header"), "--url", url(clinic)) != []
+
+
+def test_an_empty_password_is_hidden_without_harm(clinic: Clinic) -> None:
+    """What PVE said is told in its own words, for nothing of it is secret."""
+    person(clinic)
+    results = clinic.doctor("--header", "-", stdin=f"username={quote(PERSON)}&password=")
+    finding = only(only(results)["findings"])
+    assert finding["code"] == "password-wrong"
+    assert "`authentication failure`" in finding["evidence"][0]
 
 
 def test_an_address_alone_is_judged_too(clinic: Clinic) -> None:
@@ -307,6 +371,7 @@ def test_a_secret_in_an_argument_is_refused_and_not_repeated(clinic: Clinic) -> 
         (("--url", "ftp://x"), 3),
         (("--url", "https://user:word@host"), 3),
         (("--url", "https://host:99999"), 3),
+        (("--url", "https://host:0"), 3),
     ],
 )
 def test_what_cannot_be_examined_is_refused(clinic: Clinic, arguments: tuple[str, ...], exit_code: int) -> None:
