@@ -9,10 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 
 PATIENCE = 30.0
 IMPATIENCE = 2.0
 """Seconds after which somebody presses Ctrl-C again: between two system calls of a program it may go unnoticed."""
+LONGEST = 120.0
+"""Seconds after which a program that goes on writing is taken for one that does not end."""
+MOST = 1_000_000
+"""Characters that are read of one."""
+SHOWN = 4000
 CTRL_C = "\x03"
 
 
@@ -50,6 +56,7 @@ def converse(terminal: int, answers: Sequence[tuple[str, str]]) -> str:
     screen, rest = "", ""
     for question, answer in answers:
         while question not in rest:
+            assert len(rest) < MOST, f"not asked: {question!r} in {rest[-SHOWN:]!r}"
             more = read(terminal, PATIENCE)
             assert more, f"not asked: {question!r} in {screen!r}"
             screen, rest = screen + more, rest + more
@@ -58,16 +65,21 @@ def converse(terminal: int, answers: Sequence[tuple[str, str]]) -> str:
     return screen
 
 
-def until_the_end(terminal: int, *, again: str) -> str:
-    """Read what comes until the program closes its terminal; ``again`` is pressed when nothing comes."""
-    screen = ""
-    for _ in range(int(PATIENCE / IMPATIENCE)):
-        while more := read(terminal, IMPATIENCE):
-            screen += more
-        if more is not None:
+def until_the_end(terminal: int, *, again: str, longest: float = LONGEST) -> str:
+    """Read what comes until the program closes its terminal; ``again`` is pressed when nothing comes.
+
+    Raises: ``AssertionError`` for one that says nothing for too long, and for one that never stops writing.
+    """
+    screen, silences, end = "", 0, monotonic() + longest
+    while silences < PATIENCE / IMPATIENCE and len(screen) < MOST and monotonic() < end:
+        more = read(terminal, IMPATIENCE)
+        if more == "":
             return screen
-        os.write(terminal, again.encode())
-    raise AssertionError(f"it does not end: {screen!r}")
+        screen += more or ""
+        if more is None:
+            silences += 1
+            os.write(terminal, again.encode())
+    raise AssertionError(f"it does not end: {screen[-SHOWN:]!r}")
 
 
 def read(terminal: int, patience: float) -> str | None:
