@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from rotator.advice.exits import EXITS
 from rotator.cli import main as entry
 from tests.repo.tree import markdown, read
 
@@ -102,6 +103,12 @@ def test_the_readme_shows_every_command() -> None:
     """What can be done is found on the front page."""
     shown = [f"{line} " for line in told("README.md")]
     assert [name for name in COMMANDS if not any(line.startswith(f"{name} ") for line in shown)] == []
+
+
+def test_the_readme_shows_every_exit_code() -> None:
+    """A script's author finds on the front page what `rotate explain` knows, in the same order."""
+    shown = re.findall(r"^\| (\d+) \|", read("README.md"), flags=re.MULTILINE)
+    assert shown == [page.name for page in EXITS]
 
 
 def test_the_changelog_names_every_command() -> None:
