@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -114,6 +115,15 @@ def test_the_script_is_clean() -> None:
     """What ShellCheck knows of is not in it."""
     assert shutil.which("shellcheck")
     subprocess.run(["shellcheck", str(SCRIPT)], check=True)  # noqa: S603, S607 - Debian's
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_it_says_how_it_is_used(node: Node, word: str) -> None:
+    """With every option that the page lists, and no other; it is no mistake to ask, and nothing is done."""
+    done = node.run("--dry-run", word)
+    assert (done.returncode, done.stderr, node.lab.pve.calls) == (0, "", [])
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert set(re.findall(r"--[a-z][a-z-]*", done.stdout)) == set(re.findall(r"--[a-z][a-z-]*", page))
 
 
 def test_it_makes_what_init_makes(node: Node, other: Lab) -> None:
