@@ -88,20 +88,21 @@ def record_unreadable(view: View) -> Finding | None:
 
 
 def other_token(view: View) -> Finding | None:
-    """Refuse a record whose token cannot be this credential's: another user's, or not the pinned one."""
-    if view.record is None:
-        return None
-    found, userid = view.record.id, view.credential.userid
-    name = view.credential.base if view.is_pinned else found.name
-    if (found.userid, found.name) == (userid, name):
-        return None
-    wanted = TokenId(userid, name)
-    return Finding(
-        Reason.OTHER_TOKEN,
-        f"{view.credential.primary.label} holds {view.record.id}, this credential is about {wanted}",
-        hint="set `user:` (and with `strategy: regenerate` also `base:`) to that token's, or give this credential a "
-        "destination of its own",
-    )
+    """Refuse a token that cannot be this credential's: another user's in any destination, or not the pinned one."""
+    userid = view.credential.userid
+    for place, seen in zip(view.credential.destinations, view.seen.destinations, strict=True):
+        if not isinstance(seen, Held) or seen.token is None:
+            continue
+        found = seen.token.id
+        wanted = TokenId(userid, view.credential.base if view.is_pinned and seen is view.seen.primary else found.name)
+        if found != wanted:
+            return Finding(
+                Reason.OTHER_TOKEN,
+                f"{place.label} holds {found}, this credential is about {wanted}",
+                hint="set `user:` (and with `strategy: regenerate` also `base:`) to that token's, or give this "
+                "credential a destination of its own",
+            )
+    return None
 
 
 def not_adopted(view: View) -> Finding | None:

@@ -24,7 +24,7 @@ REASONS = (
     ),
     _reason(
         "other-token",
-        "the record's token belongs to another user than the credential's, or is not the pinned one",
+        "a destination holds another user's token than the credential's, or the record another than the pinned one",
         f"{_PERSON}correct `user:` (and `base:`), or give the credential a destination of its own",
         "realm-wrong",
     ),

@@ -99,6 +99,20 @@ def test_a_record_with_the_token_of_another_user_is_refused(w: World) -> None:
     assert w.tokens() == []
 
 
+def test_a_mirror_with_the_token_of_another_user_is_refused_too(w: World) -> None:
+    """It has a name of our form, as where one record was given to two credentials, or a credential another user."""
+    w.settled()
+    w.pve.add_user("other@pve")
+    secret = w.pve.add_token("other@pve", "ci-8-aaaaa")
+    w.write({"token_id": "other@pve!ci-8-aaaaa", "token_secret": secret}, "mirror.json")
+    ci = w.credential(adopt=True, destinations=(w.place("ci.json"), w.place("mirror.json")))
+    result = w.run(ci, forced=True)
+    assert (result.exit_code, result.reason) == (ExitCode.FAILED, "other-token")
+    assert "mirror.json holds other@pve!ci-8-aaaaa" in result.message
+    assert w.record("mirror.json") == ("other@pve!ci-8-aaaaa", secret)
+    assert w.standing() == {"ci-1": "marked"}
+
+
 @pytest.mark.parametrize("wish", [Request(), Request(forced=True), Request(forced=True, compromised=True)])
 def test_a_token_that_somebody_else_made_is_refused(w: World, wish: Request) -> None:
     """It is not touched before anybody said that it may be, whatever is asked for."""

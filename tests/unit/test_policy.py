@@ -249,6 +249,13 @@ def test_a_record_of_another_user_is_refused() -> None:
     assert reason(seen(record=TokenId("other@pve", "ci-1-aaaaa")), adopt=True) == "other-token"
 
 
+@pytest.mark.parametrize("name", ["ci-1-aaaaa", "hand"])
+def test_a_mirror_of_another_user_is_refused(name: str) -> None:
+    """Also one whose name has our form, and whoever may take over what is made by hand: others read it there."""
+    observation = seen(CURRENT, record=CURRENT, mirrors=[held(TokenId("other@pve", name))])
+    assert reason(observation) == reason(observation, adopt=True) == "other-token"
+
+
 def test_a_primary_that_cannot_be_read_decides_nothing() -> None:
     """No record is not the same as an unreadable one."""
     observation = replace(seen(CURRENT), destinations=(Unread("file:a: permission denied"),))
