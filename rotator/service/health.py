@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from rotator.clock import Clock
-from rotator.service.standing import ClusterStanding, LeadershipStanding, Standing, State
+from rotator.service.standing import ClusterStanding, CredentialStanding, LeadershipStanding, Standing, State
 
 LATE = timedelta(seconds=30)
 """A loop that has not come round for so long hangs; it comes round every five seconds."""
@@ -49,13 +49,13 @@ def _reasons(standing: Standing, now: datetime) -> Iterator[str]:
     if not is_known(standing.leadership):
         yield "leader-unknown"
     if standing.leadership.leads:
-        asleep = at_rest(standing)
+        asleep, held = at_rest(standing), held_back(standing)
         for cluster in standing.clusters.values():
             if cluster.name in asleep:
                 continue
             if cluster.seen is None:
                 yield "not-looked-yet"
-            elif now - cluster.seen > patience(cluster):
+            elif now - max(cluster.seen, held.get(cluster.name, cluster.seen)) > patience(cluster):
                 yield "look-overdue"
 
 
@@ -63,8 +63,23 @@ def at_rest(standing: Standing) -> set[str]:
     """Name the clusters that nobody looks at: all their credentials are paused."""
     found: dict[bool, set[str]] = {True: set(), False: set()}
     for it in standing.credentials.values():
-        found[it.state is State.PAUSED].add(it.cluster)
+        found[is_asleep(it)].add(it.cluster)
     return found[True] - found[False]
+
+
+def is_asleep(it: CredentialStanding) -> bool:
+    """Say whether nobody looks at a credential again, also after one run that somebody asked for and that failed."""
+    return it.state is State.PAUSED or (it.state is not State.NEW and it.next_wake is None)
+
+
+def held_back(standing: Standing) -> dict[str, datetime]:
+    """Tell until when clusters are not looked at, because all their credentials failed and are held back."""
+    ends: dict[str, list[datetime | None]] = {}
+    for it in standing.credentials.values():
+        if not is_asleep(it):
+            ends.setdefault(it.cluster, []).append(it.backoff_until)
+    known = {cluster: [end for end in those if end] for cluster, those in ends.items()}
+    return {cluster: min(those) for cluster, those in known.items() if len(those) == len(ends[cluster])}
 
 
 def is_known(leadership: LeadershipStanding) -> bool:

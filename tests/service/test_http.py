@@ -26,6 +26,7 @@ from rotator.settings import ListenSettings, ProbeSettings, ServiceSettings
 from tests.cli.lab import Lab
 from tests.service.house import House, ask
 from tests.service.process import serving
+from tests.service.world import Outage
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -90,6 +91,20 @@ def test_a_cluster_whose_credentials_are_all_paused_keeps_nobody_from_being_read
     street.go_on(house.service, HOUR)
     street.clock.sleep(24 * 3600)
     assert json.loads(ask(url, "/readyz").body) == {"ok": True, "reasons": []}
+
+
+def test_a_cluster_whose_credentials_are_all_held_back_is_not_overdue(house: House) -> None:
+    """After failures nobody looks at it for up to six hours, as it should be; but the retry must come in the end."""
+    street, url = house.street, house.open()
+    street.guard = Outage(lambda label, _: label.startswith("POST"))
+    street.go_on(house.service, 10 * HOUR)
+    held = street.stands(house.service, "ci").backoff_until
+    assert held is not None
+    assert held - street.clock.now() > 4 * HOUR
+    street.clock.pass_by(held - street.clock.now() - timedelta(seconds=1))
+    assert json.loads(ask(url, "/readyz").body) == {"ok": True, "reasons": []}
+    street.clock.pass_by(5 * HOUR)
+    assert json.loads(ask(url, "/readyz").body)["reasons"] == ["look-overdue"]
 
 
 def test_a_look_in_short_intervals_may_take_its_time() -> None:
