@@ -196,10 +196,13 @@ class Vigil:
             self._told[subject] = told
 
     def _forget(self, standing: Standing) -> None:
-        """Forget who is not configured any more."""
+        """Forget who is not configured any more, and the troubles of who is paused, at whom nobody looks."""
         with self._lock:
             known = set(subjects(standing))
             self._told = {subject: told for subject, told in self._told.items() if subject in known}
+        for it in standing.credentials.values():
+            if it.state is State.PAUSED:
+                self._end_quietly((it.cluster, it.name))
 
 
 ONE_ORPHAN = "an unpublished token was found and deleted: a run had died, or was cut off, in between"

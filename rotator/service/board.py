@@ -77,8 +77,8 @@ class Board:
         now = self.standing.credentials.get(made.name)
         if now is None or now.cluster != made.cluster:
             return None
-        state = now.state if now.state is State.PAUSED else made.state
-        return replace(made, every=now.every, overlap=now.overlap, destinations=now.destinations, state=state)
+        fitted = replace(made, every=now.every, overlap=now.overlap, destinations=now.destinations)
+        return fitted.paused() if now.state is State.PAUSED else fitted
 
     def _at_work(self, name: str, step: Step | None) -> None:
         with self._lock:

@@ -269,9 +269,10 @@ def carried_over(
 def _carried(before: CredentialStanding | None, credential: Credential) -> CredentialStanding:
     fresh = CredentialStanding(credential.name, credential.cluster, credential.every, credential.overlap)
     kept = before if before and before.cluster == credential.cluster else fresh
-    state = State.PAUSED if credential.paused else State.NEW if kept.state is State.PAUSED else kept.state
+    state = State.NEW if kept.state is State.PAUSED else kept.state
     places = tuple((it.label, it.backend) for it in credential.destinations)
-    return replace(kept, every=credential.every, overlap=credential.overlap, state=state, destinations=places)
+    made = replace(kept, every=credential.every, overlap=credential.overlap, state=state, destinations=places)
+    return made.paused() if credential.paused else made
 
 
 def shown_clusters(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -120,6 +120,11 @@ class CredentialStanding:
     def words(self) -> str:
         """Say how it stands in a sentence."""
         return WORDS[self.state]
+
+    def paused(self) -> CredentialStanding:
+        """Return how it stands once it is paused: nobody looks at it again, so nothing is to come, or too late."""
+        bare = replace(self, failures=0, backoff_until=None, next_wake=None, next_change=None)
+        return replace(bare, state=State.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
