@@ -45,6 +45,14 @@ CONNECTIONS = (
         "Datacenter > Summary > Nodes",
     ),
     Cause(
+        "answered-otherwise",
+        "{endpoint} answers this request, and does not do what it asks",
+        "the status is neither 401 nor a 403 that names a privilege: 400 and 501 are for the request itself, 500, 595 "
+        "and 596 for the node, and 429, 502, 503 and 504 come from a proxy in between",
+        "this request fails, and nothing that is known of whoever asks explains it",
+        ("rotate explain", "journalctl -u pveproxy -u pvedaemon -n 50"),
+    ),
+    Cause(
         "certificate-changed",
         "the certificate at {endpoint} is not the pinned one",
         "its SHA-256 is another than the configured `fingerprint`: it was renewed, or somebody else answers",

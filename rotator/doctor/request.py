@@ -26,7 +26,7 @@ from rotator.pve import Greeting
 from rotator.view import at
 
 PORT = 8006
-UNAUTHORIZED, FORBIDDEN = 401, 403
+OK, UNAUTHORIZED, FORBIDDEN = 200, 401, 403
 TICKETS_ONLY = ("/access/ticket", "/access/password")
 _NEEDED = re.compile(r"\((?P<path>/[^,()]*), (?P<privileges>[^()]+)\)")
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
@@ -159,6 +159,7 @@ class Reception:
             known = given.userid in self.look.users
             said = evidence if known else f"PVE answered `{answer.said}`, once; the operator does not see the user"
             yield found("password-wrong", said, about={"userid": given.userid})
+        yield from self._of_answer("the login", answer)
 
     def _of_ticket(self, given: Given, ticket: Ticket) -> Iterator[Finding]:
         now = self.look.pve.now()
@@ -170,6 +171,7 @@ class Reception:
         answer = self.visits.show(self.asked.address, "/version", given.headers)
         if answer.status == UNAUTHORIZED:
             yield found("ticket-refused", f"PVE answered `{answer.said}` to GET /version, once")
+        yield from self._of_answer("GET /version", answer)
         if self.asked.changes and not given.has_csrf:
             yield found("csrf-missing", f"{self.asked.method} with a ticket, and no CSRFPreventionToken header")
         yield from self._of_path(given, self._user(ticket.userid))
@@ -193,9 +195,9 @@ class Reception:
             about = {"endpoint": self.asked.address}
             yield blamed or found("node-lag", "another node lists the token, and this one refuses it", about=about)
             return
+        yield from self._of_answer("GET /version", answer)
         seen = self.look.rights(replace(seen, login=Login.ACCEPTED), token)
-        yield from self._of_path(given, seen)
-        yield from filter(None, [why_forbidden(seen)])
+        yield from self._of_path(given, seen, why_forbidden(seen))
 
     def _lags(self, token: TokenId) -> bool:
         """Say whether the node that is asked does not know a token that another one knows."""
@@ -203,18 +205,30 @@ class Reception:
         behind = here is not None and here.users is not None and not lists(here.users, token)
         return behind and self.look.cluster.knows(token)
 
-    def _of_path(self, given: Given, seen: TokenSeen) -> Iterator[Finding]:
+    def _of_path(self, given: Given, seen: TokenSeen, otherwise: Finding | None = None) -> Iterator[Finding]:
+        """Explain what comes of the path itself; what is wrong ``otherwise`` explains it where nothing else does."""
         if not self.asked.path or self.asked.changes:
+            yield from filter(None, [otherwise])
             return
         answer = self.visits.show(self.asked.address, self.asked.path, given.headers)
-        if answer.status != FORBIDDEN:
-            return
+        if answer.status == FORBIDDEN:
+            yield from self._of_forbidden(answer, seen)
+        yield from filter(None, [otherwise])
+        yield from self._of_answer(f"GET {self.asked.path}", answer)
+
+    def _of_forbidden(self, answer: Response, seen: TokenSeen) -> Iterator[Finding]:
         if "API token" in answer.said:
             yield found("ticket-needed", f"PVE says: {answer.said}", about=seen.values)
         needed = _NEEDED.search(answer.said)
         if needed:
             wanted = {needed["path"]: frozenset(needed["privileges"].split("|")[:1])}
             yield from filter(None, [why_forbidden(replace(seen, wanted=wanted))])
+
+    def _of_answer(self, what: str, answer: Response) -> Iterator[Finding]:
+        """See an answer that is none, and that nothing else explains."""
+        if answer.status // 100 != OK // 100:
+            evidence = f"PVE answered `{answer.status} {answer.said}` to {what}, once"
+            yield found("answered-otherwise", evidence, about={"endpoint": self.asked.address})
 
     def _unknown(self) -> Iterator[str]:
         yield "whether the consumer itself trusts the certificate: it was judged by what is trusted here"

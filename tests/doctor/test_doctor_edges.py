@@ -121,11 +121,14 @@ def test_a_request_that_nobody_answers_is_told_as_that(clinic: Clinic) -> None:
 
 
 def test_a_refusal_without_a_named_privilege_is_left_to_the_permissions(clinic: Clinic) -> None:
-    """A 403 whose words name nothing; what the token may do is known all the same."""
+    """A 403 whose words name nothing: what the token may do explains it, or nothing does, and then that is told."""
     record = clinic.record("ci")
     shown = f"PVEAPIToken={record['token_id']}={record['token_secret']}"
     clinic.pve.intercept = at_path("/cluster/status", AnswerInstead(403, "Permission check failed"))
-    assert clinic.request(shown, f"https://{clinic.pve.nodes[0].endpoint}/api2/json/cluster/status") == []
+    where = f"https://{clinic.pve.nodes[0].endpoint}/api2/json/cluster/status"
+    assert clinic.request(shown, where) == ["request: answered-otherwise"]
+    clinic.change_token(privsep=True)
+    assert clinic.request(shown, where) == ["request: privsep-without-acl"]
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,6 +14,7 @@ import yaml
 
 from rotator.doctor.given import read_given
 from rotator.doctor.request import read_url
+from rotator.testing.pve import AnswerInstead
 from tests.cli.lab import USER, only
 from tests.doctor.clinic import GROUP, PASSWORD, Clinic, codes_of
 
@@ -303,6 +304,25 @@ def test_a_header_with_a_lone_carriage_return_is_two_lines(clinic: Clinic, tmp_p
     assert clinic.codes("--header", str(tmp_path / "header"), "--url", url(clinic)) == []
     (tmp_path / "header").write_bytes(b"Cookie: a=b\r; PVEAuthCookie=PVE:person@pve:FFFFFFF0::x")
     assert clinic.codes("--header", str(tmp_path / "header"), "--url", url(clinic)) != []
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 501, 503, 596])
+@pytest.mark.parametrize("path", ["/version", "/nodes/pve1/status", "/access/ticket"])
+def test_a_request_that_is_answered_otherwise_is_not_called_fine(clinic: Clinic, status: int, path: str) -> None:
+    """Whatever it is: a token, its path, or a password; PVE's words are the evidence."""
+    person(clinic)
+    header = f"username={quote(PERSON)}&password={quote(PASSWORD)}" if path == "/access/ticket" else shown(clinic)
+    clinic.pve.intercept = lambda asked: AnswerInstead(status, "something odd") if asked.path == path else None
+    results = clinic.doctor("--header", "-", "--url", url(clinic, path), stdin=header)
+    assert codes_of(results) == ["request: answered-otherwise"]
+    assert f"`{status} something odd`" in only(only(results)["findings"])["evidence"][0]
+
+
+def test_a_path_that_pve_does_not_have_is_told(clinic: Clinic) -> None:
+    """501: the token is well, and the consumer asks for something that is not there."""
+    assert clinic.request(shown(clinic), url(clinic, "/bogus")) == ["request: answered-otherwise"]
+    person(clinic)
+    assert clinic.request(ticket(clinic), url(clinic, "/bogus")) == ["request: answered-otherwise"]
 
 
 def test_an_empty_password_is_hidden_without_harm(clinic: Clinic) -> None:
