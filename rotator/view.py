@@ -143,8 +143,11 @@ class View:
         )
 
     def is_fresh(self, token: TokenState) -> bool:
-        """Whether the rotation that issued it may still be under way."""
-        return self.now - self.markers[token.id].issued < self.credential.in_flight
+        """Whether the rotation that issued it may still be under way.
+
+        Not so what was issued long after now, by a clock that was set back since: it would be waited for until then.
+        """
+        return abs(self.now - self.markers[token.id].issued) < self.credential.in_flight
 
     @property
     def is_finished(self) -> bool:

@@ -134,6 +134,17 @@ def test_an_orphan_is_fenced_and_then_deleted(w: World) -> None:
     assert w.standing() == {"ci-1": "marked"}
 
 
+@pytest.mark.stores("file", because="it is about PVE's clock")
+def test_an_orphan_of_a_clock_that_was_set_back_keeps_nobody_waiting_until_its_own_end(w: World) -> None:
+    """Rule 2: issued a year from now, it would be in flight for a year, while the published token dies by itself."""
+    ci = w.settled(lifetime=timedelta(days=40))
+    w.plant(2, ago=-365 * DAY)
+    w.clock.pass_by(27 * DAY)
+    result = w.run(ci)
+    assert (result.exit_code, result.done, w.published()) == (0, ("orphan", "expiring"), "ci-2")
+    assert w.works()
+
+
 def test_an_orphan_is_kept_when_the_fence_does_not_hold(w: World) -> None:
     """Rule 3: somebody who publishes in between may have published that very token."""
     ci = w.settled()

@@ -23,7 +23,7 @@ from rotator.model import (
 )
 from rotator.policy import Reason, judge, judge_at_a_glance
 from rotator.view import View, at, at_a_glance, deadline, due_at
-from tests.unit.observations import CREDENTIAL, DAY, HOUR, MIRRORED, NOW, USER, foreign, held, ours, seen
+from tests.unit.observations import CREDENTIAL, DAY, HOUR, MINUTE, MIRRORED, NOW, USER, foreign, held, ours, seen
 
 CURRENT = ours(7)
 SECOND, INSTANT = timedelta(seconds=1), timedelta(microseconds=1)
@@ -175,6 +175,15 @@ def test_what_is_gone_was_ours_if_it_has_our_form() -> None:
 def test_in_place_only_the_pinned_token_is_ours() -> None:
     """Also beside one that bears our marker from before the strategy was changed."""
     assert set(View(seen(PINNED_TOKEN, CURRENT, credential=PINNED)).markers) == {PINNED_TOKEN.id}
+
+
+def test_what_a_clock_issued_that_was_set_back_since_is_in_flight_no_longer_than_any_other() -> None:
+    """A little later than now is what two nodes differ by; what is a year ahead would be waited for all that year."""
+    ahead, far_ahead = (ours(8, age=-10 * MINUTE + by, published=False) for by in (INSTANT, timedelta()))
+    view = View(seen(CURRENT, ahead, record=CURRENT))
+
+    assert view.is_fresh(view.above[0])
+    assert judge(seen(CURRENT, far_ahead, record=CURRENT)).reason is Reason.ORPHAN
 
 
 def test_without_a_record_nothing_is_finished_and_the_first_serial_is_one() -> None:
