@@ -54,7 +54,7 @@ class Told:
             return self
         if occasion is Occasion.EXPIRING:
             return replace(self, ending=ending)
-        times = (*(it for it in self.times if at - it < CALM), at) if occasion in DAMPED else self.times
+        times = (*(it for it in self.times if is_near(it, at)), at) if occasion in DAMPED else self.times
         trouble = None if occasion is Occasion.RECOVERED else occasion
         return replace(self, trouble=trouble, times=times, held_back=0, held=None)
 
@@ -167,7 +167,7 @@ class Vigil:
                 self._keep(subject, replace(told, held=None) if told.held else told)
                 return []
             occasion = trouble or Occasion.RECOVERED
-            recent = sum(now - it < CALM for it in told.times)
+            recent = sum(is_near(it, now) for it in told.times)
             if occasion in DAMPED and recent >= MOST:
                 more = told.held is not occasion
                 self._keep(subject, replace(told, held=occasion, held_back=told.held_back + more))
@@ -217,6 +217,11 @@ def subjects(standing: Standing) -> Iterator[Subject]:
 def offset(cluster: ClusterStanding | None) -> timedelta:
     """Tell by how much the cluster's clock is ahead of ours, as far as known."""
     return (cluster.clock_offset if cluster else None) or timedelta()
+
+
+def is_near(told: datetime, now: datetime) -> bool:
+    """Say whether something was told lately; what was told later than now was so by a clock that was set back since."""
+    return abs(now - told) < CALM
 
 
 def is_news(before: Occasion | None, now: Occasion | None) -> bool:

@@ -135,6 +135,16 @@ def test_what_flaps_is_damped_and_its_end_is_told(watching: Watching) -> None:
     assert [(it.occasion, it.held_back) for it in watching.told(State.WELL)] == [("recovered", 0)]
 
 
+def test_what_flapped_before_the_clock_was_set_back_holds_nothing_back(watching: Watching) -> None:
+    """Nobody would be told until that time has come again; it is forgotten with the next notice."""
+    for _ in range(MOST // 2):
+        watching.sees(State.FAILING)
+        watching.sees(State.WELL)
+    watching.passes(-100 * DAY)
+    found = [watching.sees(state) for _ in range(MOST) for state in (State.FAILING, State.WELL)]
+    assert found == [["failed"], ["recovered"]] * (MOST // 2) + [[]] * MOST
+
+
 def test_what_is_grave_is_told_while_it_flaps(watching: Watching) -> None:
     """Whoever is locked out cannot wait for calm."""
     for _ in range(5):
