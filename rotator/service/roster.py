@@ -83,9 +83,12 @@ class Roster:
         with self._lock:
             name = before.credential.name
             now = self._entries.get(name)
-            if now is None or now.credential != before.credential:
+            if now is None:
                 return
             wish = None if now.wish is before.wish else now.wish
+            if now.credential != before.credential:
+                self._entries[name] = replace(now, wish=wish)
+                return
             if now.change != before.change:
                 after = replace(after, change=now.change, why=now.why, held_until=None)
             self._entries[name] = replace(after, credential=now.credential, wish=wish)
@@ -113,16 +116,17 @@ class Roster:
     def renew(self, credentials: Iterable[Credential], now: datetime) -> None:
         """Take over a new configuration: who stays as he was keeps his place, everybody else is woken.
 
-        Of the old one nothing is kept, equal or not, so that it does not stay beside the new one.
+        What somebody asked for is kept. Of the old one nothing else is, equal or not, so that it does not stay beside
+        the new one.
         """
+
+        def renewed(entry: Entry | None, it: Credential) -> Entry:
+            if entry and entry.credential == it:
+                return replace(entry, credential=it)
+            return Entry(it, now, Trigger.RELOAD, wish=entry.wish if entry else None)
+
         with self._lock:
-            kept = self._entries
-            self._entries = {
-                it.name: replace(entry, credential=it)
-                if (entry := kept.get(it.name)) and entry.credential == it
-                else Entry(it, now, Trigger.RELOAD)
-                for it in credentials
-            }
+            self._entries = {it.name: renewed(self._entries.get(it.name), it) for it in credentials}
 
     def _edit(self, names: Iterable[str], edit: Callable[[Entry], Entry]) -> bool:
         with self._lock:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.errors import ExitCode
-from rotator.model import Credential, Destination
+from rotator.model import Credential, Destination, Request
 from rotator.rotate import Result
 from rotator.service.aftermath import state_of
 from rotator.service.backoff import Backoff
-from rotator.service.roster import Entry, Roster
+from rotator.service.roster import Entry, Roster, Wish
 from rotator.service.standing import State, Trigger
 from rotator.service.timetable import Look
 
@@ -72,6 +72,20 @@ def test_of_a_configuration_that_was_replaced_nothing_is_kept() -> None:
     made.settle(entry, Entry(CI, NOW + HOUR))
     (settled,) = made.due(NOW + HOUR)
     assert settled.credential is same
+
+
+def test_a_wish_outlives_another_configuration() -> None:
+    """Somebody was told that it is noted; what was being done already for it is not done again."""
+    made, entry = roster()
+    made.settle(entry, Entry(CI, NOW + HOUR))
+    made.ask("ci", Wish(Request(forced=True), "alice"))
+    made.renew([replace(CI, every=HOUR)], NOW)
+    (asked,) = made.due(NOW)
+    assert asked.wish == Wish(Request(forced=True), "alice")
+    made.renew([replace(CI, every=2 * HOUR)], NOW)
+    made.settle(asked, Entry(CI, NOW + HOUR))
+    (woken,) = made.due(NOW)
+    assert (woken.wish, woken.why) == (None, Trigger.RELOAD)
 
 
 @pytest.mark.parametrize(
