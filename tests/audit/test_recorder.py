@@ -68,6 +68,44 @@ def test_what_is_lost_in_the_end_is_told_in_the_end(path: Path, caplog: pytest.L
     assert caplog.messages[-1] == f"the audit trail {path} lacks 2 lines"
 
 
+def test_who_comes_after_says_what_was_lost_before(path: Path) -> None:
+    """A configuration that is taken up while the disk is full does not make the trail look whole."""
+    before = recorder(path)
+    before.hear(EVENT)
+    before.hear(EVENT)
+    after = recorder(path)
+    before.close()
+    after.hear(EVENT)
+    path.parent.mkdir()
+    after.hear(EVENT)
+    after.hear(EVENT)
+    assert kinds(path) == [("lost", 3), ("step", 0), ("step", 0)]
+
+
+def test_what_is_lost_is_written_at_the_end_if_there_is_room_by_then(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else has happened since."""
+    made = recorder(path)
+    made.hear(EVENT)
+    path.parent.mkdir()
+    made.close()
+    assert kinds(path) == [("lost", 1)]
+    assert len(caplog.messages) == 1
+
+
+def test_a_store_of_somebody_elses_that_breaks_ends_no_rotation(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It has the key; of what it raises the type is told."""
+
+    def ask() -> Secret:
+        raise KeyError("token_secret")
+
+    path.parent.mkdir()
+    recorder(path, seal=Seal(ask)).hear(EVENT)
+    assert "KeyError" in caplog.text
+    assert "token_secret" not in caplog.text
+
+
 def test_an_old_file_that_is_damaged_ends_no_rotation(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """How the chain stood cannot be read, so the line is lost, as on a full disk; whoever works goes on."""
     path.parent.mkdir()
