@@ -76,10 +76,14 @@ class Login(Protocol):
         ...
 
 
+class UnfitSecretError(UnauthenticatedError):
+    """A secret that PVE cannot accept, and was not asked about."""
+
+
 def shown(token: Token, who: str) -> Shown:
-    """Show a token. Raises: ``UnauthenticatedError`` for a secret that PVE cannot accept, without asking it."""
+    """Show a token. Raises: ``UnfitSecretError``."""
     if not _PLAIN.fullmatch(token.secret.reveal()):
-        raise UnauthenticatedError(
+        raise UnfitSecretError(
             f"the secret of {token.id} is empty, or has white space or other characters that no PVE secret has",
             hint="does the place that it was read from hold a line break after it?",
         )

@@ -129,6 +129,7 @@ class Login(StrEnum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    UNFIT = "unfit"
     SILENT = "silent"
     UNASKED = "unasked"
 

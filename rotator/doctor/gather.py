@@ -25,10 +25,12 @@ from rotator.errors import ConfigError, RefusedError, RotatorError, Unauthentica
 from rotator.model import Credential, Destination, Permissions, Stored, Token, TokenId
 from rotator.proving import privileges_of
 from rotator.proxmox_answer import UnwellError
+from rotator.proxmox_login import UnfitSecretError
 from rotator.proxmox_tls import TlsTrust
 from rotator.proxmox_visit import Visitor
 from rotator.proxmox_wire import DEFAULT_PORT
 from rotator.pve import Entry, Inspected
+from rotator.references import BackendReference, resolve
 from rotator.settings import ClusterSettings, RecordOperator, TicketOperator, TokenOperator
 from rotator.wiring import read_operator
 
@@ -94,11 +96,13 @@ class Look:
 
     @cached_property
     def unreadable(self) -> Trouble | None:
-        """Say why the operator's own record cannot be read, if so."""
-        if not isinstance(self.settings.operator, RecordOperator):
-            return None
+        """Say why what a store holds of the operator cannot be read, if so."""
         try:
-            read_operator(self.pve.name, self.settings.operator.destination, self.backends)
+            match self.settings.operator:
+                case RecordOperator(destination):
+                    read_operator(self.pve.name, destination, self.backends)
+                case TokenOperator(secret=BackendReference() as kept) | TicketOperator(totp=BackendReference() as kept):
+                    resolve(kept, environ={}, backends=self.backends)
         except RotatorError as error:
             return Trouble("operator-unreadable", str(error), error.hint)
         return None
@@ -210,6 +214,8 @@ class Look:
         for endpoint in (it.address for it in order if it.is_reached):
             try:
                 self.pve.consumer(token).login(endpoint)
+            except UnfitSecretError:
+                return Login.UNFIT
             except UnauthenticatedError:
                 return Login.REFUSED
             except UnavailableError:
@@ -258,7 +264,7 @@ def trouble_of(error: RotatorError) -> Trouble:
     """Say in a word what kept the operator from asking."""
     if isinstance(error, UnwellError):
         return Trouble(error.code, str(error))
-    if isinstance(error, ConfigError):
+    if isinstance(error, (ConfigError, UnfitSecretError)):
         return Trouble("operator-unreadable", str(error), error.hint)
     code = "operator-refused" if isinstance(error, RefusedError) else "no-answer"
     return Trouble(code, str(error))

@@ -85,6 +85,9 @@ def why_no_user(seen: TokenSeen) -> Finding | None:
 
 def secret_wrong(seen: TokenSeen) -> Finding | None:
     """Blame the secret when nothing else is left; without sight of the token, say that it is not known."""
+    if seen.login is Login.UNFIT:
+        evidence = "it is empty, or has white space or other characters that no secret has; PVE was not asked"
+        return found("secret-misshapen", evidence, about=seen.values)
     if seen.login is not Login.REFUSED or seen.is_elsewhere:
         return None
     if seen.state is None:

@@ -68,6 +68,12 @@ def secret_wrong(clinic: Clinic) -> None:
     clinic.change_token(secret=secret)
 
 
+def secret_misshapen(clinic: Clinic) -> None:
+    """Leave a line break behind the secret, as `echo` does."""
+    record = clinic.record("ci")
+    clinic.plant("ci", record["token_id"], record["token_secret"] + "\n")
+
+
 def realm_wrong(clinic: Clinic) -> None:
     """Write another realm into the record."""
     record = clinic.record("ci")
@@ -137,6 +143,7 @@ HARMS: list[tuple[Harm, str, int]] = [
     (user_disabled, "user-disabled", 5),
     (user_expired, "user-expired", 5),
     (secret_wrong, "secret-wrong", 5),
+    (secret_misshapen, "secret-misshapen", 5),
     (realm_wrong, "realm-wrong", 5),
     (realm_unknown, "realm-wrong", 5),
     (user_gone, "user-gone", 5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -270,6 +271,49 @@ def unreadable(clinic: Clinic) -> None:
     """Say that it is in a record which is not there."""
     clinic.operators["one"] = {"path": str(clinic.folder / "op.json")}
     clinic.write()
+
+
+def in_a_record(clinic: Clinic, **fields: str) -> None:
+    """Let the configuration take the operator's secret out of a record."""
+    path = clinic.folder / "operator.json"
+    if fields:
+        path.write_text(json.dumps(fields))
+        path.chmod(0o600)
+    secret = {"backend": "file", "path": str(path), "key": "secret"}
+    clinic.operators["one"] = {"token_id": f"{OPERATOR}!op", "token_secret": secret}
+    clinic.write()
+
+
+def without_record(clinic: Clinic) -> None:
+    """Say that the secret is in a record that is not there."""
+    in_a_record(clinic)
+
+
+def without_key(clinic: Clinic) -> None:
+    """Say that it is under a key that is not there."""
+    in_a_record(clinic, other="x")
+
+
+def with_line_break(clinic: Clinic) -> None:
+    """Leave a line break behind the secret."""
+    in_a_record(clinic, secret=clinic.environ["ROTATE_TEST_OPERATOR"] + "\n")
+
+
+def with_line_break_in_file(clinic: Clinic) -> None:
+    """Leave two of them in a file: one is taken for the end of its line."""
+    path = clinic.folder / "operator.secret"
+    path.write_text(clinic.environ["ROTATE_TEST_OPERATOR"] + "\n\n")
+    path.chmod(0o600)
+    clinic.operators["one"]["token_secret"] = {"file": str(path)}
+    clinic.write()
+
+
+@pytest.mark.parametrize("harm", [without_record, without_key, with_line_break, with_line_break_in_file])
+def test_what_keeps_the_operator_from_asking_is_no_refusal_of_pves(clinic: Clinic, harm: Harm) -> None:
+    """PVE was not asked, so nobody is to be sent there to make a new token."""
+    harm(clinic)
+    assert clinic.codes() == ["operator: operator-unreadable"]
+    assert clinic.refused() == 0
 
 
 OPERATORS: list[tuple[Harm, str]] = [

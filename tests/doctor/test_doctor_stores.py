@@ -56,6 +56,19 @@ def test_a_sealed_store_is_unavailable(clinic: Clinic, vault: Simulated) -> None
     assert "the record was not read" in results[-1]["unknown"][0]
 
 
+def test_a_sealed_store_that_holds_the_operators_secret_is_no_node_that_is_down(
+    clinic: Clinic, vault: Simulated
+) -> None:
+    """The node answers; it is the store that does not."""
+    secret = {"backend": "old", "mount": "old", "path": "pve/operator", "key": "secret"}
+    clinic.operators["one"]["token_secret"] = secret
+    clinic.write()
+    vault.server.sealed = True
+    causes = codes_of(clinic.doctor())
+    assert "operator: operator-unreadable" in causes
+    assert not any(it.startswith("cluster") for it in causes)
+
+
 def test_a_policy_that_only_reads_is_named(clinic: Clinic, vault: Simulated) -> None:
     """Before a rotation needs more; what is published works."""
     keep_in(clinic, vault, vault.policy(f'path "old/pve/ci" {{ capabilities = ["read"] }}\n{SELF}'))
