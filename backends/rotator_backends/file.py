@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 from rotator.backend import Traits
 from rotator.errors import ConflictError, RefusedError
 from rotator.model import Secret, Stored, Version
-from rotator_backends.file_checks import check_folder, check_not_mounted, check_writable
+from rotator_backends.file_checks import check_folder, check_not_mounted, check_size, check_writable
 from rotator_backends.file_formats import ContentError, Format, codec, decoded, encoded
 from rotator_backends.file_keys import check_keys
-from rotator_backends.file_lock import Lock, held
+from rotator_backends.file_lock import Lock, held, keep_mark
 from rotator_backends.file_replace import Snapshot, probe, remove_leftovers, replace, take
 from rotator_backends.file_settings import BackendSettings, backend_settings, destination_settings
 from rotator_backends.file_system import System, open_folder, translating
@@ -106,6 +106,7 @@ class FileBackend:
                 text = decoded(before.data) if before else ""
                 values = {key: value.reveal() for key, value in fields.items()}
                 data = encoded(location.format, text, values, location.key)
+            check_size(data, location.path)
             mode = self._settings.permissions
             return replace(lock, location.path.name, data, before=before, mode=mode, system=self._system)
 
@@ -133,6 +134,7 @@ class FileBackend:
             owner = seen.status if seen else None
             with held(folder, name, system=self._system, wait=self._lock_wait, owner=owner) as lock:
                 remove_leftovers(lock, name)
+                keep_mark(lock, system=self._system)
                 yield lock
 
     def _acceptable(self, location: FileLocation, lock: Lock) -> Snapshot | None:

@@ -74,6 +74,18 @@ def check_writable(status: os.stat_result, path: Path, *, mode: int, euid: int) 
         )
 
 
+def check_size(data: bytes, path: Path) -> None:
+    """Refuse to write what would not be read again.
+
+    Raises: ``RefusedError``.
+    """
+    if len(data) > MAX_SIZE:
+        raise RefusedError(
+            f"{path} would be larger than a record can be (1 MiB); the record is unchanged",
+            hint="what else is in it? let the record have a file of its own",
+        )
+
+
 def check_not_mounted(path: Path, mounts: str) -> None:
     """Refuse a file that is mounted by itself, as ``docker run -v FILE:FILE`` does: nothing can be put in its place.
 

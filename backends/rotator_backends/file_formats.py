@@ -93,14 +93,15 @@ def encoded(kind: Format, text: str, changes: Mapping[str, str], key: str = "") 
             raise ContentError(f"the key or value of {name!a} is no text: it has half a character (a lone surrogate)")
     form = codec(kind, key)
     new = form.changed(text, changes)
-    if not _holds(form, new, {**form.fields(text), **changes}):
+    data = new.encode()
+    if not _holds(form, data, {**form.fields(text), **changes}):
         raise ContentError(f"it cannot take these fields and keep its others; write it in plainer {kind}")
-    return new.encode()
+    return data
 
 
-def _holds(form: Codec, text: str, fields: Mapping[str, str]) -> bool:
+def _holds(form: Codec, data: bytes, fields: Mapping[str, str]) -> bool:
     try:
-        return form.fields(text) == fields
+        return form.fields(decoded(data)) == fields
     except ContentError:
         return False
 

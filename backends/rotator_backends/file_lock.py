@@ -58,11 +58,7 @@ class Lock:
 
     def is_current(self) -> bool:
         """Say whether the name still leads to what we have locked."""
-        try:
-            there = os.stat(self.name, dir_fd=self.folder.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(there, os.fstat(self.fd))
+        return self.folder.has(self.name, self.fd)
 
 
 @contextmanager
@@ -77,22 +73,33 @@ def held(
     """
     lock = _acquired(folder, f".{record}.lock", system=system, wait=wait, owner=owner)
     try:
-        yield _marked(lock, system)
+        yield _marked(lock, system.read(lock.fd, _LONGER))
     finally:
         release(lock.fd)
 
 
-def _marked(lock: Lock, system: System) -> Lock:
-    """Read the mark; draw one where there is none, as in a new lock file, or after a power failure in an old one."""
-    found = system.read(lock.fd, _LONGER)
+def _marked(lock: Lock, found: bytes) -> Lock:
+    """Take the mark; draw one where there is none, as in a new lock file, or after a power failure in an old one."""
     if _MARK.fullmatch(found):
         return replace(lock, mark=found.decode())
-    highest, mark = lock.highest, secrets.token_hex(8)
+    return replace(lock, mark=secrets.token_hex(8), is_new=True)
+
+
+def keep_mark(lock: Lock, *, system: System) -> None:
+    """Write the mark of a new lock down, before a temporary file is called by it.
+
+    Not before what holders with other marks have left is removed: from then on nobody looks for that.
+
+    Crash: the next holder finds the mark, or none.
+    Raises: ``OSError``.
+    """
+    if not lock.is_new:
+        return
+    highest = lock.highest
     os.ftruncate(lock.fd, 0)
     os.lseek(lock.fd, 0, os.SEEK_SET)
-    system.write(lock.fd, mark.encode())
+    system.write(lock.fd, lock.mark.encode())
     system.set_mtime(lock.fd, highest)
-    return replace(lock, mark=mark, is_new=True)
 
 
 def _acquired(folder: Folder, name: str, *, system: System, wait: timedelta, owner: os.stat_result | None) -> Lock:
@@ -102,7 +109,6 @@ def _acquired(folder: Folder, name: str, *, system: System, wait: timedelta, own
         lock = Lock(_opened(folder, name, owner, system), folder, name)
         if _is_taken(lock):
             return lock
-        release(lock.fd)
         if system.monotonic() >= deadline:
             raise _busy(folder.path / name, wait)
         system.sleep(pause)
@@ -110,11 +116,17 @@ def _acquired(folder: Folder, name: str, *, system: System, wait: timedelta, own
 
 
 def _is_taken(lock: Lock) -> bool:
+    """Take the lock, or let go of its file: one that stayed open might be a lock that nobody ever gives back."""
+    is_taken = False
     try:
         fcntl.flock(lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_taken = lock.is_current()
     except BlockingIOError:
         return False
-    return lock.is_current()
+    finally:
+        if not is_taken:
+            release(lock.fd)
+    return is_taken
 
 
 def _opened(folder: Folder, name: str, owner: os.stat_result | None, system: System) -> int:
@@ -122,8 +134,12 @@ def _opened(folder: Folder, name: str, owner: os.stat_result | None, system: Sys
         fd = system.open(folder.fd, name, _OPEN | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
         return _opened_existing(folder, name, owner, system)
-    if owner is not None and os.geteuid() == 0:
-        system.chown(fd, owner)
+    try:
+        if owner is not None and os.geteuid() == 0:
+            system.chown(fd, owner)
+    except OSError:
+        release(fd)
+        raise
     return fd
 
 

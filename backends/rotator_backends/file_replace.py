@@ -113,6 +113,7 @@ def replace(lock: Lock, name: str, data: bytes, *, before: Snapshot | None, mode
         _keep_access(fd, before, mode, system)
         system.fsync(fd)
         _check_unchanged(lock, name, before)
+        _check_ours(lock.folder, temporary, fd)
         return _moved(fd, lock.folder, temporary, name, system)
 
 
@@ -155,9 +156,10 @@ def _temporary(lock: Lock, name: str, system: System) -> Iterator[tuple[str, int
     try:
         yield temporary, fd
     finally:
+        with suppress(OSError):  # it cannot be removed, and the next writer tries again
+            if lock.folder.has(temporary, fd):  # not renamed
+                os.unlink(temporary, dir_fd=lock.folder.fd)
         release(fd)
-        with suppress(OSError):  # renamed; or it cannot be removed, and the next writer tries again
-            os.unlink(temporary, dir_fd=lock.folder.fd)
 
 
 def _keep_access(fd: int, before: Snapshot | None, mode: int, system: System) -> None:
@@ -233,6 +235,16 @@ def _check_unchanged(lock: Lock, name: str, before: Snapshot | None) -> None:
         now = None
     if now != (before.version if before else None):
         raise ConflictError(f"{lock.folder.path / name} was changed by somebody else just now")
+
+
+def _check_ours(folder: Folder, temporary: str, fd: int) -> None:
+    """Look whether what will be renamed is what we wrote: where locks do not reach, another holder has our mark."""
+    if not folder.has(temporary, fd):
+        raise UnavailableError(
+            f"{folder.path / temporary} was replaced while the lock was held; the record is unchanged",
+            hint="do several machines write there, and does its file system keep locks for each of them alone? "
+            "NFS must be mounted without nolock and local_lock",
+        )
 
 
 def _moved(fd: int, folder: Folder, temporary: str, name: str, system: System) -> Version:

@@ -100,6 +100,14 @@ class Folder:
     fd: int
     path: Path
 
+    def has(self, name: str, fd: int) -> bool:
+        """Say whether a name in it leads to an open file."""
+        try:
+            there = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(fd))
+
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[Folder]:

@@ -55,6 +55,8 @@ def _mapping(text: str) -> yaml.MappingNode | None:
         where = f"it is not YAML: line {error.problem_mark.line + 1}" if error.problem_mark else "it is not YAML"
     except yaml.YAMLError:
         where = "it is not YAML: it has a control character"
+    except (ValueError, OverflowError):  # of an escape or a version that PyYAML takes for a number of any size
+        where = "it is not YAML: it has a number that is too large"
     except RecursionError:
         where = "it is nested too deeply"
     else:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,6 +122,43 @@ def test_a_crash_at_any_call_leaves_a_whole_record(tmp_path: Path, method: str, 
         rewritten(tmp_path / "ci.json", FailingSystem(method, PowerFailure(), after=after))
     assert dict(stored(tmp_path / "ci.json").fields) == pair(2 if (method, after) == ("rename", True) else 1)
     assert dict(rewritten(tmp_path / "ci.json", System(), 3).fields) == pair(3)
+
+
+class LocklessSystem(System):
+    """Opens lock files so that they cannot be locked, as on NFS without its lock daemon."""
+
+    def open(self, folder: int, name: str, flags: int) -> int:
+        """Open; a lock file by its path alone."""
+        fd = super().open(folder, name, flags)
+        if not name.endswith(".lock"):
+            return fd
+        os.close(fd)
+        return os.open(name, os.O_PATH, dir_fd=folder)
+
+
+class OwnerlessSystem(System):
+    """Cannot give files away, as root in a container without the capability, or on NFS that squashes it."""
+
+    def chown(self, fd: int, owner: os.stat_result) -> None:  # noqa: ARG002 - as of its namesake
+        """Fail."""
+        raise oserror(errno.EPERM)
+
+
+def open_files() -> int:
+    """Count the files that this process holds open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("system", [LocklessSystem, OwnerlessSystem])
+def test_a_lock_that_fails_leaves_no_file_open(tmp_path: Path, system: type[System]) -> None:
+    """One for each attempt would use them up within days; and one that is locked would lock us out ourselves."""
+    planted(tmp_path / "ci.json")
+    backend, before = backend_on(system()), open_files()
+    for _ in range(3):
+        (tmp_path / ".ci.json.lock").unlink(missing_ok=True)
+        with suppress(RotatorError):  # whoever is not root gives nothing away
+            backend.preflight(place(tmp_path / "ci.json"))
+    assert open_files() == before
 
 
 def test_a_lock_that_somebody_holds_is_waited_for_and_then_named(tmp_path: Path) -> None:

@@ -219,6 +219,9 @@ def test_a_structure_is_never_replaced(kind: Format, text: str) -> None:
         (Format.YAML, "a: 1\na: hunter2\n", "key 'a' is there 2 times"),
         (Format.YAML, "a: hunter2\x01", "a control character"),
         (Format.YAML, "[" * 500, "nested too deeply"),
+        (Format.YAML, 'a: "hunter2\\U00110000"', "a number that is too large"),
+        (Format.YAML, 'a: "hunter2\\UFFFFFFFF"', "a number that is too large"),
+        (Format.YAML, f"%YAML 1.{'1' * 5000}\n---\na: hunter2\n", "a number that is too large"),
         (Format.TOKEN, "hunter2", "not one line of the form"),
         (Format.TOKEN, f"{ID}=hunter2\n{ID}=hunter2\n", "not one line of the form"),
         (Format.TOKEN, "ci@pve=hunter2", "not one line of the form"),
@@ -240,6 +243,12 @@ def test_bytes_that_are_not_plain_utf_8_are_refused(data: bytes) -> None:
     with pytest.raises(ContentError, match="not UTF-8") as caught:
         decoded(data)
     assert caught.value.__context__ is None
+
+
+def test_a_text_that_would_not_be_read_again_is_refused() -> None:
+    """What begins with a byte order mark is refused when it is read."""
+    with pytest.raises(ContentError, match="cannot take these fields"):
+        encoded(Format.TEXT, "", {"ci.conf": "\ufefftoken"}, "ci.conf")
 
 
 @pytest.mark.parametrize("kind", [Format.JSON, Format.ENV, Format.YAML, Format.TOKEN])

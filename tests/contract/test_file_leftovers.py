@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from rotator.errors import RefusedError
+from rotator.errors import RefusedError, UnavailableError
 from rotator_backends.file import FileBackend
 from rotator_backends.file_system import System
 from tests.contract.file_doubles import (
     FailingSystem,
     FakeTime,
+    MeddlingSystem,
     backend_on,
     oserror,
     place,
@@ -77,6 +78,57 @@ def test_a_lock_that_lost_its_content_still_finds_what_a_killed_writer_left(tmp_
     assert stored(tmp_path / "ci.json") != before
     assert (tmp_path / "ci.json").stat().st_mtime_ns == ahead + 1
     assert lock.read_text() != mark
+
+
+class TimelessSystem(System):
+    """Cannot set the time of any file."""
+
+    def set_mtime(self, fd: int, nanoseconds: int) -> None:  # noqa: ARG002 - as of its namesake
+        """Fail."""
+        raise oserror(errno.EIO)
+
+
+def test_who_fails_at_a_new_lock_does_not_hide_what_others_left(tmp_path: Path) -> None:
+    """Once a lock has a mark nobody looks for files of other names: it gets one when there are none any more."""
+    (tmp_path / ".ci.json.rotate-0123456789abcdef.tmp").touch()
+    with pytest.raises(UnavailableError, match="input/output error; the record is unchanged"):
+        backend_on(TimelessSystem()).preflight(place(tmp_path / "ci.json"))
+    planted(tmp_path / "ci.json")
+    assert temporary_files(tmp_path) == []
+
+
+def die_before_looking(path: Path) -> None:
+    """End, as SIGKILL does, when the folder is looked through; runs in a process of its own."""
+    sys.addaudithook(lambda event, _: os._exit(9) if event == "os.listdir" else None)
+    planted(path)
+
+
+def test_who_is_killed_at_a_new_lock_does_not_hide_what_others_left(tmp_path: Path) -> None:
+    """As after a version that had other names for them."""
+    (tmp_path / ".ci.json.rotate-0123456789abcdef.tmp").touch()
+    process = multiprocessing.get_context("spawn").Process(target=die_before_looking, args=(tmp_path / "ci.json",))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert (tmp_path / ".ci.json.lock").exists()
+    planted(tmp_path / "ci.json")
+    assert temporary_files(tmp_path) == []
+
+
+def test_a_file_that_took_the_place_of_ours_is_never_made_the_record(tmp_path: Path) -> None:
+    """Where locks do not reach, as on NFS with nolock, another machine writes under the same name: half of its file."""
+    before = planted(tmp_path / "ci.json")
+
+    def elsewhere() -> None:
+        (name,) = temporary_files(tmp_path)
+        (tmp_path / name).unlink()
+        (tmp_path / name).write_text("{")
+
+    with pytest.raises(UnavailableError, match="was replaced while the lock was held; the record is unchanged"):
+        rewritten(tmp_path / "ci.json", MeddlingSystem(elsewhere))
+    assert stored(tmp_path / "ci.json") == before
+    (left,) = temporary_files(tmp_path)
+    assert (tmp_path / left).read_text() == "{"
 
 
 def test_a_record_of_a_new_lock_costs_no_room_that_is_not_there(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from rotator_backends.file_checks import (
 from rotator_backends.file_lock import is_fit
 from rotator_backends.file_system import System
 from tests.another_user import SOMEBODY, as_a_user
-from tests.contract.file_doubles import backend_on, place, planted, rewritten, stored
+from tests.contract.file_doubles import backend_on, place, planted, rewritten, stored, temporary_files
 
 PATH = Path("/run/ci.json")
 
@@ -263,6 +263,20 @@ def test_what_is_too_large_is_no_record(tmp_path: Path) -> None:
     path.write_text("{}" + " " * (MAX_SIZE - 1))
     assert "is larger than a record can be" in unreadable(path)
     assert "is larger than a record can be" in refused_everywhere(path)
+
+
+def test_what_would_be_too_large_to_be_read_is_not_written(tmp_path: Path) -> None:
+    """Up to the limit it is; a record above it could never be read, nor replaced, again."""
+    path = tmp_path / "ci.json"
+    planted(path)
+    path.write_text(path.read_text() + " " * (MAX_SIZE - path.stat().st_size))
+    rewritten(path, System())
+    path.write_text("{}" + " " * (MAX_SIZE - 2))
+    before = stored(path)
+    with pytest.raises(RefusedError, match="would be larger than a record can be"):
+        rewritten(path, System())
+    assert stored(path) == before
+    assert temporary_files(tmp_path) == []
 
 
 def test_a_lock_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
