@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from hashlib import sha256
-from threading import Lock
+from threading import Lock, Thread
 
 from rotator.clock import Clock
 from rotator.errors import ConfigError, RotatorError
@@ -23,6 +23,10 @@ MEMORY = 60.0
 """Seconds for which the bearer token is not asked for again."""
 SHORTEST = 16
 """Characters of a token."""
+PATIENCE = 2.0
+"""Seconds that somebody waits for the store where a token is known; Prometheus gives up after ten."""
+ASKING = "page-token"
+"""The name of the thread that asks."""
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +38,15 @@ class GuessableError(ConfigError):
 class Gate:
     """Knows the bearer token that must be shown. What ``read`` gets is kept for a minute: nobody can make us ask.
 
-    While it cannot be read the one that was known holds on; where none was, or an empty one, nobody comes in.
+    While it cannot be read, or that takes long, the one that was known holds on; where none was, or an empty one,
+    nobody comes in. A thread of its own reads it: a store that hangs would keep all others waiting for the page.
     """
 
-    def __init__(self, read: Callable[[], Secret], clock: Clock) -> None:
+    def __init__(self, read: Callable[[], Secret], clock: Clock, patience: float = PATIENCE) -> None:
         self._read = read
         self._clock = clock
+        self._patience = patience
+        self._asking: Thread | None = None
         self._lock = Lock()
         self._known: Secret | None = None
         self._since: float | None = None
@@ -75,16 +82,22 @@ class Gate:
 
     def _current(self) -> Secret | None:
         with self._lock:
-            now = self._clock.monotonic()
-            if self._since is None or now - self._since >= MEMORY:
+            asking, now = self._asking, self._clock.monotonic()
+            is_old = self._since is None or now - self._since >= MEMORY
+            if asking is None or (is_old and not asking.is_alive()):
                 self._since = now
-                try:
-                    self._known = self._long()
-                except GuessableError as error:
-                    log.warning("%s; nobody gets in by it", error.message)
-                except RotatorError:
-                    return self._known
-            return self._known
+                asking = self._asking = Thread(target=self._ask, name=ASKING, daemon=True)
+                asking.start()
+        asking.join(self._patience if self._known else None)
+        return self._known
+
+    def _ask(self) -> None:
+        try:
+            self._known = self._long()
+        except GuessableError as error:
+            log.warning("%s; nobody gets in by it", error.message)
+        except RotatorError:
+            return
 
     def _long(self) -> Secret:
         token = self._read()

@@ -8,6 +8,8 @@ import ssl
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
+from threading import enumerate as threads
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rotator.cli.answering import answering
 from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret
-from rotator.service.gate import Gate
+from rotator.service.gate import ASKING, Gate
 from rotator.service.health import unready
 from rotator.service.lobby import Limits
 from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
@@ -203,6 +205,29 @@ def test_a_token_that_was_changed_holds_after_a_minute(house: House) -> None:
     clock.sleep(61)
     assert gate.admits(f"Bearer {SECOND}")
     assert len(calls) == 3
+
+
+def test_a_store_that_hangs_holds_nobody_up_who_shows_the_token_that_was_known(house: House) -> None:
+    """It is asked by one at a time, who is waited for a little; what it says in the end holds from then on."""
+    clock, calls, answers = house.street.clock, list[str](), Event()
+
+    def read() -> Secret:
+        calls.append("read")
+        assert len(calls) == 1 or answers.wait(20)
+        return Secret(FIRST if len(calls) == 1 else SECOND)
+
+    gate = Gate(read, clock, patience=0.01)
+    assert gate.admits(f"Bearer {FIRST}")
+    for _ in range(3):
+        clock.sleep(61)
+        assert gate.admits(f"Bearer {FIRST}")
+    assert len(calls) == 2
+    answers.set()
+    for thread in threads():
+        if thread.name == ASKING:
+            thread.join()
+    assert gate.admits(f"Bearer {SECOND}")
+    assert not gate.admits(f"Bearer {FIRST}")
 
 
 def test_nobody_comes_in_while_the_token_was_never_read(house: House) -> None:
