@@ -20,11 +20,12 @@ from types import FrameType
 import click
 import yaml
 
+from rotator.cli import output
 from rotator.cli.demo_claims import Claim, claims, exit_code
 from rotator.cli.demo_page import Page
 from rotator.cli.demo_story import Scene, Story, stored
 from rotator.cli.invocation import complaint
-from rotator.cli.output import Report, write
+from rotator.cli.output import Report
 from rotator.cli.scratch import require_temporary_folder
 from rotator.cli.stopping import Handler, handling
 from rotator.clock import SystemClock
@@ -66,8 +67,7 @@ def demo(context: click.Context, *, as_json: bool) -> None:
         report = complaint(error)
     except OSError as error:
         raise click.ClickException(f"the demo needs a temporary folder and the loopback: {error.strerror}") from error
-    write(report, "demo", as_json=as_json)
-    context.exit(report.exit_code)
+    context.exit(output.conclude(report, "demo", as_json=as_json))
 
 
 def play(page: Page, *, overlap: timedelta = OVERLAP, visit: Visitor | None = None) -> list[Claim]:
@@ -251,7 +251,3 @@ def log_in(pve: SimulatedPve, token: Token, node: str) -> str:
 def shown(token: Token) -> tuple[str, str]:
     """Return a token as a consumer shows it to PVE."""
     return str(token.id), token.secret.reveal()
-
-
-if __name__ == "__main__":
-    demo()

@@ -18,7 +18,7 @@ import click
 
 import rotator
 from rotator.cli.memory import keep_private
-from rotator.cli.streams import keep_streams, let_go, let_go_where_full
+from rotator.cli.streams import failure_of, flushed, keep_streams, let_go, let_go_where_full
 from rotator.errors import ExitCode, RotatorError
 
 INTERRUPTED = 130
@@ -86,12 +86,7 @@ class Rotate(click.Group):
 
     def main(self, args: Sequence[str] | None = None, **settings: Any) -> NoReturn:  # type: ignore[override] # noqa: ANN401 - one way out, whoever calls
         """Run and exit; ``obj`` may be a clock to go by."""
-        from_shell = os.environ.get(COMPLETE_VARIABLE)
-        if from_shell:
-            from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell needs it
-
-            sys.exit(shell_complete(self, {}, "rotate", COMPLETE_VARIABLE, from_shell))
-        code = concluded(self, list(sys.argv[1:] if args is None else args), settings.get("obj"))
+        code = written(concluded(self, list(sys.argv[1:] if args is None else args), settings.get("obj")))
         let_go_where_full()
         sys.exit(code)
 
@@ -99,13 +94,22 @@ class Rotate(click.Group):
 def concluded(group: click.Group, arguments: list[str], clock: object) -> int:
     """Run a command and turn whatever comes out of it into an exit code."""
     try:
+        if from_shell := os.environ.get(COMPLETE_VARIABLE):
+            return completed(group, from_shell)
         with group.make_context("rotate", arguments.copy(), obj=clock) as context:
             group.invoke(context)
     except click.exceptions.Exit as end:
-        return flushed(end.exit_code)
+        return end.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever comes out, nothing of it is shown as it is
         return told(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
-    return flushed(ExitCode.DONE)
+    return ExitCode.DONE
+
+
+def completed(group: click.Group, from_shell: str) -> int:
+    """Tell a shell how a command line may go on."""
+    from click.shell_completion import shell_complete  # noqa: PLC0415 - only a shell needs it
+
+    return shell_complete(group, {}, "rotate", COMPLETE_VARIABLE, from_shell)
 
 
 def told(error: BaseException, *, verbose: bool) -> int:
@@ -120,8 +124,10 @@ def told(error: BaseException, *, verbose: bool) -> int:
         case click.Abort() | KeyboardInterrupt():
             say("rotate: interrupted; nothing more was begun")
             code = INTERRUPTED
+        case OSError() if failure_of(sys.stdout):
+            code = ExitCode.DONE
         case BrokenPipeError():
-            code = without_reader()
+            code = NO_READER
         case RotatorError():
             say(f"rotate: {error}" + (f"\n    do: {error.hint}" if error.hint else ""))
             code = error.exit_code
@@ -133,19 +139,25 @@ def told(error: BaseException, *, verbose: bool) -> int:
     return code
 
 
-def flushed(code: int) -> int:
-    """Write what is still held back, so that a reader who went away is noticed here and not at the very end."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return without_reader()
-    return code
+def written(code: int) -> int:
+    """Say that not all of the output could be written, whatever it was; what went wrong before is graver.
 
-
-def without_reader() -> int:
-    """Let nothing more be written to a pipe that nobody reads, not even when the interpreter ends."""
+    Nothing more is written then, not even when the interpreter ends.
+    """
+    failure = flushed(sys.stdout)
+    if failure is None:
+        return code
     let_go(sys.stdout)
-    return NO_READER
+    if isinstance(failure, BrokenPipeError):
+        return NO_READER
+    from rotator.cli.voice import say  # noqa: PLC0415 - who only wants help needs none
+
+    say(
+        f"rotate: the result cannot be written to standard output: {os.strerror(failure.errno or 0).lower()}\n"
+        "    live now: what was done is done: rotate status\n"
+        "    do: free some space there"
+    )
+    return code or ExitCode.FAILED
 
 
 @click.group(cls=Rotate, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,7 +6,6 @@ rich draws tables on a terminal only, and is imported there only; ``NO_COLOR`` i
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 import click
 
 from rotator.cli.shapes import Document, Fault, Shape
-from rotator.cli.streams import is_narrow, let_go
+from rotator.cli.streams import failure_of, is_narrow
 from rotator.cli.voice import say
 from rotator.errors import ExitCode
 from rotator.printing import printable
@@ -53,16 +52,12 @@ class Report:
 
 
 def conclude(report: Report, command: str, *, as_json: bool) -> int:
-    """Print a report and return the exit code. Raises: ``BrokenPipeError`` when the reader has gone away."""
+    """Print a report and return the exit code; that it cannot be printed is told when the program ends."""
     try:
         write(report, command, as_json=as_json)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        head = f"rotate: the result cannot be written to standard output: {os.strerror(error.errno or 0).lower()}"
-        say(block(head, live="what was done is done: rotate status", hint="free some space there"))
-        let_go(sys.stdout)
-        return int(report.exit_code or ExitCode.FAILED)
+    except OSError:
+        if failure_of(sys.stdout) is None:
+            raise
     return int(report.exit_code)
 
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import Any, TextIO
 
 _STREAMS = 3
+
+
+class Output(FileIO):
+    """Standard output: it remembers what could not be written, so that whoever wrote it need not tell of it."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - whatever has bytes
+        """Write. Raises: ``OSError``."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def keep_streams() -> None:
@@ -25,6 +40,35 @@ def keep_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
             reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper) and output_of(sys.stdout) is None:
+        sys.stdout = watched(sys.stdout)
+
+
+def watched(stream: TextIOWrapper) -> TextIO:
+    """Return a stream that writes where another one does, and remembers what could not be written."""
+    buffer = BufferedWriter(Output(stream.fileno(), "w", closefd=False))
+    return TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+
+
+def output_of(stream: TextIO) -> Output | None:
+    """Return what remembers how writing to a stream went; None of one that is not watched."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, Output) else None
+
+
+def failure_of(stream: TextIO) -> OSError | None:
+    """Tell why a stream could not be written, if that has happened and the stream is watched."""
+    output = output_of(stream)
+    return output.failure if output else None
+
+
+def flushed(stream: TextIO) -> OSError | None:
+    """Write what is held back, and tell why not all could be written, if that is so."""
+    try:
+        stream.flush()
+    except OSError as error:
+        return error
+    return failure_of(stream)
 
 
 def is_narrow(stream: TextIO) -> bool:

@@ -34,11 +34,18 @@ CLAIMS = [
     "record-kept",
 ]
 SHORT = timedelta(seconds=1)
+FULL = ["sh", "-c", 'exec "$@" >/dev/full', "sh", sys.executable]
+"""Starts Python with a standard output that takes nothing."""
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start the demo as a process of its own, with a folder for its temporary files."""
-    command = [sys.executable, "-m", "rotator.cli.demo", *arguments]
+    return started_by([sys.executable], folder, *arguments)
+
+
+def started_by(starter: list[str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Let something start the demo."""
+    command = [*starter, "-m", "rotator.cli.main", "demo", *arguments]
     environ = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "100"}
     return subprocess.Popen(  # noqa: S603 - constant
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -47,9 +54,12 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module", name="runs")
 def _runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str, list[Path]]]:
-    """Run the demo twice side by side, for people and for a program."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("people", "program")}
-    processes = {name: started(folders[name], *["--json"] * (name == "program")) for name in folders}
+    """Run the demo side by side, for people and for a program, and for both where the output cannot be written."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("people", "program", "full-people", "full-program")}
+    processes = {
+        name: started_by(FULL if "full" in name else [sys.executable], folder, *["--json"] * ("program" in name))
+        for name, folder in folders.items()
+    }
     ended = {name: process.communicate() for name, process in processes.items()}
     return {name: (processes[name].returncode, *ended[name], list(folders[name].iterdir())) for name in folders}
 
@@ -96,7 +106,16 @@ def test_json_is_one_document_and_the_story_stands_on_stderr(runs: dict[str, Any
 
 def test_no_file_is_left(runs: dict[str, Any]) -> None:
     """The temporary folder goes with the demo."""
-    assert [left for *_, left in runs.values()] == [[], []]
+    assert [left for *_, left in runs.values()] == [[]] * 4
+
+
+@pytest.mark.parametrize("reader", ["people", "program"])
+def test_a_story_that_cannot_be_written_does_not_end_well(runs: dict[str, Any], reader: str) -> None:
+    """The disk is full; nobody has read what was claimed, so it is no 0, and no bug either."""
+    code, out, err, _ = runs[f"full-{reader}"]
+    assert (code, out) == (4, "")
+    assert "rotate: the result cannot be written to standard output: no space left on device\n" in err
+    assert "bug" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
