@@ -133,8 +133,9 @@ def of_tokens(credential: CredentialStanding, now: datetime) -> Iterator[Sample]
             yield from _times(labels, (metrics.ISSUED, token.issued), (metrics.EXPIRE, token.expire))
             if token.issued:
                 yield metrics.AGE, labels, (now - token.issued).total_seconds()
-    ends = [token.expire for token in credential.tokens if token.role is Role.RETIRING and token.expire]
-    yield from _times(labels, (metrics.RETIRING_EXPIRE, max(ends, default=None)))
+    ends = [token.expire for token in credential.tokens if token.role is Role.RETIRING]
+    last = None if None in ends else max(filter(None, ends), default=None)  # the last to end may be one that does not
+    yield from _times(labels, (metrics.RETIRING_EXPIRE, last))
 
 
 def _times(labels: tuple[str, ...], *times: tuple[Metric, datetime | None]) -> Iterator[Sample]:

@@ -16,10 +16,10 @@ from rotator.errors import RefusedError, UnavailableError
 from rotator.events import Event, Outcome, Step
 from rotator.model import Request, Stored, Version
 from rotator.service.board import Change
-from rotator.service.gauges import Metrics
+from rotator.service.gauges import Metrics, of_tokens
 from rotator.service.metrics import METRICS, Kind, Metric
 from rotator.service.service import Service
-from rotator.service.standing import Ended
+from rotator.service.standing import CredentialStanding, Ended, Role, TokenSight
 from rotator.service.tally import Stores
 from rotator.settings import ServiceSettings
 from tests.repo.tree import read
@@ -235,6 +235,24 @@ def test_a_retiring_token_is_told_with_its_end(tmp_path: Path) -> None:
     street.go_on(service, OVERLAP + HOUR)
     assert scraped(metrics).one("rotate_retiring_tokens", **one) == 0
     assert scraped(metrics).one("rotate_retiring_token_expire_timestamp_seconds", **one) is None
+
+
+def test_of_several_retiring_tokens_one_without_an_end_has_the_last_word(tmp_path: Path) -> None:
+    """An end that only some of them have would keep the alert about replaced tokens without one silent."""
+    street = Street(tmp_path)
+    now = street.clock.now()
+    ends = (now + HOUR, None, now + DAY)
+    tokens = tuple(TokenSight("svc@pve!ci", Role.RETIRING, now - DAY, end) for end in ends)
+    told = {metric.name: value for metric, _, value in of_tokens(standing(tokens), now)}
+    assert told["rotate_retiring_tokens"] == len(ends)
+    assert "rotate_retiring_token_expire_timestamp_seconds" not in told
+    told = {metric.name: value for metric, _, value in of_tokens(standing((tokens[2], tokens[0])), now)}
+    assert told["rotate_retiring_token_expire_timestamp_seconds"] == (now + DAY).timestamp()
+
+
+def standing(tokens: tuple[TokenSight, ...]) -> CredentialStanding:
+    """Return how a credential with these tokens stands."""
+    return CredentialStanding("ci", "one", EVERY, OVERLAP, tokens=tokens)
 
 
 def test_an_orphan_is_told_and_counted_when_it_is_revoked(tmp_path: Path) -> None:
