@@ -138,7 +138,7 @@ class Round:
     def settle(
         self, entry: Entry, result: Result, pve: datetime | None, tokens: tuple[TokenSight, ...] | None
     ) -> CredentialStanding | None:
-        """Put a credential on the roster anew; return how it stands, if it is still configured."""
+        """Put a credential on the roster anew; return how it stands, if it is still configured for this cluster."""
         rounds, name = self.rounds, entry.credential.name
         moment = Moment(rounds.axis.now(), rounds.clock.now(), pve)
         backoff = Backoff(self.settings.retry_first, self.settings.retry_most)
@@ -146,7 +146,7 @@ class Round:
         after = entry_after(entry, result, moment, rules)
         self.roster.settle(entry, after)
         before = rounds.board.standing.credentials.get(name)
-        if before is None:
+        if before is None or before.cluster != self.cluster:
             return None
         return standing_after(
             before, entry=entry, after=after, result=result, moment=moment, rules=rules, tokens=tokens

@@ -123,6 +123,27 @@ def test_a_configuration_that_comes_during_a_round_is_what_stands(tmp_path: Path
     service.close()
 
 
+def test_a_run_of_before_tells_nothing_of_who_was_moved_to_another_cluster(tmp_path: Path) -> None:
+    """What was done on the old one was shown as done on the new one, with tokens that are not there."""
+    turnstile, rung = Turnstile(), threading.Event()
+    street = Street(tmp_path, ("one", "two"), executor=in_threads(1), guard=turnstile)
+    street.ring = rung.set  # type: ignore[method-assign] # see above
+    street.add("ci")
+    service = street.serve()
+    service.begin_due()
+    assert turnstile.reached.wait(20)
+    street.down("two")
+    street.add("ci", cluster="two")
+    service.reload()
+    service.begin_due()
+    turnstile.open.set()
+    until(lambda: "ci" in street.shop.written and service.is_idle, rung)
+    it = street.stands(service, "ci")
+    assert (it.cluster, it.tokens, it.token, it.well) == ("two", (), "", None)
+    assert street.bugs == []
+    service.close()
+
+
 @pytest.mark.parametrize("moment", range(4))
 def test_a_wish_that_comes_when_a_round_ends_is_done_at_once(tmp_path: Path, moment: int) -> None:
     """Also just after it was worked out when the next round is: that one is an hour away where everybody is paused."""
