@@ -49,13 +49,15 @@ def _reasons(standing: Standing, now: datetime) -> Iterator[str]:
     if not is_known(standing.leadership):
         yield "leader-unknown"
     if standing.leadership.leads:
-        asleep, held = at_rest(standing), held_back(standing)
+        asleep, held, busy = at_rest(standing), held_back(standing), at_work(standing)
         for cluster in standing.clusters.values():
             if cluster.name in asleep:
                 continue
             if cluster.seen is None:
                 yield "not-looked-yet"
-            elif now - max(cluster.seen, held.get(cluster.name, cluster.seen)) > patience(cluster):
+            elif now - max(cluster.seen, held.get(cluster.name, cluster.seen)) > patience(
+                cluster, is_busy=cluster.name in busy
+            ):
                 yield "look-overdue"
 
 
@@ -82,13 +84,23 @@ def held_back(standing: Standing) -> dict[str, datetime]:
     return {cluster: min(those) for cluster, those in known.items() if len(those) == len(ends[cluster])}
 
 
+def at_work(standing: Standing) -> set[str]:
+    """Name the clusters whose credentials are being rotated."""
+    found = map(standing.credentials.get, standing.at_work)
+    return {it.cluster for it in found if it}
+
+
 def is_known(leadership: LeadershipStanding) -> bool:
     """Say whether it is known who works."""
     return leadership.leads or (bool(leadership.holder) and not leadership.message)
 
 
-def patience(cluster: ClusterStanding) -> timedelta:
-    """Return how long ago the last look at a cluster may be; the interval is the distance of the next from the last."""
+def patience(cluster: ClusterStanding, *, is_busy: bool = False) -> timedelta:
+    """Return how long ago the last look at a cluster may be; the interval is the distance of the next from the last.
+
+    While a round goes on there is no other: one that rotates thousands, or waits for hooks, takes longer than that.
+    """
+    least = PATIENCE if is_busy else LEAST
     if cluster.seen is None or cluster.next_look is None or cluster.next_look <= cluster.seen:
         return PATIENCE
-    return max(MISSED * (cluster.next_look - cluster.seen), LEAST)
+    return max(MISSED * (cluster.next_look - cluster.seen), least)

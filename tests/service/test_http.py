@@ -18,11 +18,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.cli.answering import answering
 from rotator.errors import ConfigError, UnavailableError
+from rotator.events import Step
 from rotator.model import Secret
 from rotator.service.gate import ASKING, Gate
 from rotator.service.health import unready
 from rotator.service.lobby import Limits
-from rotator.service.standing import ClusterStanding, ConfigurationStanding, LeadershipStanding, Standing
+from rotator.service.standing import (
+    ClusterStanding,
+    ConfigurationStanding,
+    CredentialStanding,
+    LeadershipStanding,
+    Standing,
+    State,
+)
 from rotator.service.web import Asked, Route
 from rotator.settings import ListenSettings, ProbeSettings, ServiceSettings
 from tests.cli.lab import Lab
@@ -118,6 +126,18 @@ def test_a_look_in_short_intervals_may_take_its_time() -> None:
     assert unready(standing, NOW + 130 * seconds) == ["look-overdue"]
     under_way = replace(standing, clusters={"one": replace(cluster, next_look=NOW)})
     assert unready(under_way, NOW + 130 * seconds) == []
+
+
+def test_a_round_that_goes_on_may_take_an_hour() -> None:
+    """Ten thousand credentials that are new, a hook that takes its time; one that hangs is told in the end."""
+    minute = timedelta(minutes=1)
+    cluster = ClusterStanding("one", (), is_reachable=True, seen=NOW, next_look=NOW + minute)
+    ci = CredentialStanding("ci", "one", HOUR, HOUR, State.WELL, next_wake=NOW)
+    standing = Standing(NOW, ConfigurationStanding("rotate.yaml", "", NOW), {"ci": ci}, {"one": cluster})
+    assert unready(standing, NOW + 50 * minute) == ["look-overdue"]
+    assert unready(replace(standing, at_work={"ci": Step.ISSUE}), NOW + 50 * minute) == []
+    assert unready(replace(standing, at_work={"gone": Step.ISSUE}), NOW + 50 * minute) == ["look-overdue"]
+    assert unready(replace(standing, at_work={"ci": Step.ISSUE}), NOW + 61 * minute) == ["look-overdue"]
 
 
 def test_prometheus_can_read_the_metrics(house: House) -> None:
