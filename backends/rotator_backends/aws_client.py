@@ -7,8 +7,10 @@ ClientRequestToken sees to that; one of UpdateSecretVersionStage would lose agai
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import boto3
@@ -16,7 +18,12 @@ import botocore
 import botocore.session
 from botocore import exceptions as theirs
 from botocore import xform_name
-from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -36,9 +43,31 @@ from rotator_backends.aws_settings import AssumeRole, BackendSettings, is_loopba
 shut(boto3, botocore)
 mute(AWSHTTPConnection, AWSHTTPSConnection)
 
+
+class _Listening:
+    """Hangs up after what comes before an answer (1xx): the answer itself would be that of the next question."""
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - as urllib3 has it
+        response = super().getresponse()  # type: ignore[misc]
+        if response.status < HTTPStatus.OK:
+            self.close()  # type: ignore[attr-defined]
+        return response
+
+
+class _PlainConnection(_Listening, AWSHTTPConnection):  # type: ignore[misc] # as botocore's own is
+    pass
+
+
+class _SecureConnection(_Listening, AWSHTTPSConnection):  # type: ignore[misc] # as botocore's own is
+    pass
+
+
+AWSHTTPConnectionPool.ConnectionCls = _PlainConnection
+AWSHTTPSConnectionPool.ConnectionCls = _SecureConnection
+
 FOREIGN = (theirs.BotoCoreError, theirs.ClientError, ResponseParserError)
 """Everything that a call can raise of botocore's own."""
-MISSHAPEN = (AttributeError, KeyError, RecursionError, TypeError, UnicodeDecodeError)
+MISSHAPEN = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 """What its parsers raise of an answer that is none of AWS's, such as a proxy's page that is not UTF-8."""
 
 UNSENT = (
@@ -65,6 +94,8 @@ UNSENT = (
 """What is raised before a request leaves; of anything else it is not known, a TLS error included."""
 
 Reply = Mapping[str, Any]
+_TOLD = {"DescribeSecret": ("Name",), "GetSecretValue": ("VersionId",)}
+"""What answers have beside the ARN."""
 _MODELS = create_loader()
 """Reads the descriptions of services, once for all sessions: a tenth of a second each."""
 _CHANGE = Config(retries={"mode": "standard", "total_max_attempts": 1})
@@ -101,16 +132,13 @@ class AwsClient:
     def _called(self, operation: str, wish: Mapping[str, Any], *, is_change: bool) -> Reply | Failure:
         try:
             client = self._client(is_change=is_change)
-            if not is_safe(client.meta.endpoint_url):
-                return Failure(operation, Fate.UNSENT, "UnsafeEndpoint")
-            reply: Reply = getattr(client, xform_name(operation))(**wish)
         except FOREIGN as error:
             return failure_of(error, operation, is_change=is_change)
-        except MISSHAPEN:
-            reply = {}
-        if "ARN" not in reply:  # botocore takes an answer that is not JSON for an empty one
-            return Failure(operation, Fate.UNANSWERED, "not an answer of AWS", is_change=is_change)
-        return reply
+        except (OSError, ValueError) as error:  # not all that botocore finds there it tells in its own words
+            return _unusable(error, operation)
+        if not is_safe(client.meta.endpoint_url):
+            return Failure(operation, Fate.UNSENT, "UnsafeEndpoint")
+        return _asked(client, operation, wish, is_change=is_change)
 
     def _client(self, *, is_change: bool) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
         with self._making:
@@ -129,6 +157,32 @@ class AwsClient:
         session = boto3.Session(botocore_session=self._session, region_name=self.region)
         merged = config.merge(_CHANGE) if is_change else config
         return session.client("secretsmanager", endpoint_url=settings.endpoint_url, config=merged)
+
+
+def _asked(client: Any, operation: str, wish: Mapping[str, Any], *, is_change: bool) -> Reply | Failure:  # noqa: ANN401 - botocore makes its classes at run time
+    try:
+        reply: Reply = getattr(client, xform_name(operation))(**wish)
+    except FOREIGN as error:
+        return failure_of(error, operation, is_change=is_change)
+    except OSError as error:  # of a file or a program of the login; those of sending botocore makes its own
+        return _unusable(error, operation)
+    except MISSHAPEN:
+        reply = {}
+    if _is_whole(operation, reply):
+        return reply
+    return Failure(operation, Fate.UNANSWERED, "not an answer of AWS", is_change=is_change)
+
+
+def _is_whole(operation: str, reply: Reply) -> bool:
+    """Say whether AWS answered: botocore takes what is not JSON for an empty answer, and any value for a text."""
+    texts = [reply.get(key) for key in ("ARN", *_TOLD.get(operation, ()))]
+    return all(isinstance(text, str) and text for text in texts) and isinstance(reply.get("SecretString", ""), str)
+
+
+def _unusable(error: Exception, operation: str) -> Failure:
+    """Tell of AWS's own configuration, which led to nothing that could be asked."""
+    of_login = isinstance(error, OSError | json.JSONDecodeError)
+    return Failure(operation, Fate.UNSENT, "UnusableLogin" if of_login else "UnusableConfiguration")
 
 
 def failure_of(error: Exception, operation: str, *, is_change: bool) -> Failure:

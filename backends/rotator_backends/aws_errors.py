@@ -104,6 +104,17 @@ _UNSENT: Mapping[str, tuple[type[RotatorError], str, str]] = {
         "check region and endpoint_url; is there a way out, or a VPC endpoint for Secrets Manager?",
     ),
     "ProxyConnectionError": (UnavailableError, "AWS cannot be reached through the proxy", "check HTTPS_PROXY"),
+    "UnusableLogin": (
+        UnauthenticatedError,
+        "what AWS's configuration names for the login cannot be used",
+        "credential_process must name a program that can be run and prints what AWS says, web_identity_token_file a "
+        "file that is there; " + _LOGIN,
+    ),
+    "UnusableConfiguration": (
+        RefusedError,
+        "AWS's configuration cannot be used",
+        "is a variable of AWS's (AWS_ENDPOINT_URL, ...), or a line of its files, no address or number? " + _LOGIN,
+    ),
     "UnsafeEndpoint": (
         RefusedError,
         "AWS's configuration leads to an address that is not encrypted",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -132,6 +134,53 @@ def test_a_read_without_an_answer_is_unavailable(lab: Lab, aws: SimulatedAws, op
     assert error.message.startswith(f"AWS did not answer {operation} on {place.label} (")
 
 
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("DescribeSecret", b'{"ARN": "x"}'),
+        ("DescribeSecret", b'{"ARN": "x", "Name": 5}'),
+        ("DescribeSecret", b'{"ARN": "x", "Name": "n", "DeletedDate": "soon"}'),
+        ("DescribeSecret", b'{"ARN": "x", "Name": "n", "DeletedDate": 1e999}'),
+        ("GetSecretValue", b'{"ARN": "x", "SecretString": "{}"}'),
+        ("GetSecretValue", b'{"ARN": "x", "SecretString": "{}", "VersionId": ""}'),
+        ("GetSecretValue", b'{"ARN": "x", "SecretString": 5, "VersionId": "v"}'),
+        ("GetSecretValue", b'{"ARN": "x", "SecretBinary": "abcde", "VersionId": "v"}'),
+    ],
+)
+def test_what_only_resembles_an_answer_is_none(lab: Lab, aws: SimulatedAws, operation: str, body: bytes) -> None:
+    """The library lets through, or raises as they come, values that AWS never sends."""
+    _, place, attempt = provoke(lab, operation)
+    aws.intercept = planned(operation, Garbage(body=body))
+    error = caught(attempt)
+    assert type(error) is UnavailableError
+    assert error.message == f"AWS did not answer {operation} on {place.label} (not an answer of AWS)"
+
+
+def test_an_answer_that_was_announced_is_never_that_of_another_question(lab: Lab) -> None:
+    """What comes before an answer (1xx) is none; what comes after it on that connection belongs to nobody any more."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+    late = b'{"ARN": "x", "VersionId": "v", "SecretString": "{}"}'
+
+    def serve() -> None:
+        for _ in range(2):
+            with listener.accept()[0] as link:
+                asked.append(link.recv(65536))
+                link.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+                while link.recv(65536):
+                    link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(late), late))
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    backend = lab.backend(endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    for _ in range(2):
+        assert caught(lambda: backend.read(lab.place(backend))).message.endswith("(not an answer of AWS)")
+    backend.close()
+    thread.join(20)
+    listener.close()
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("operation", [*CHANGES, *READS])
 @pytest.mark.parametrize("code", REFUSALS)
 def test_a_refusal_is_told_with_advice(lab: Lab, aws: SimulatedAws, operation: str, code: str) -> None:
@@ -231,6 +280,42 @@ def test_no_credentials_is_told_before_anything_is_sent(
     assert error.message == "no AWS credentials were found"
     assert error.hint.startswith("set AWS_PROFILE or AWS_ACCESS_KEY_ID")
     assert aws.calls == []
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "credential_process = /nowhere",
+        "credential_process = /bin/echo hello",
+        "role_arn = arn:aws:iam::123456789012:role/r\nweb_identity_token_file = /nowhere",
+    ],
+)
+def test_a_login_that_leads_nowhere_is_told(
+    lab: Lab, aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, login: str
+) -> None:
+    """The library lets out what Python says of a program or a file that is not there; nothing was sent."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", aws.url)
+    (tmp_path / "config").write_text(f"[default]\n{login}\n")
+    for backend in (lab.backend(), lab.backend(assume_role={"role_arn": "arn:aws:iam::123456789012:role/rotate"})):
+        secret = backend.staged(lab.place(backend))
+        for call in (secret.describe, partial(secret.promote, "v" * 32, expected=Version("w" * 32))):
+            error = caught(call)
+            assert type(error) is UnauthenticatedError
+            assert error.message == "what AWS's configuration names for the login cannot be used"
+            assert error.hint.startswith("credential_process must name a program")
+    assert aws.calls == []
+
+
+def test_an_endpoint_that_is_no_address_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL without its scheme, as one writes it for other programs."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:4566")
+    backend = lab.backend(endpoint_url=None)
+    error = caught(lambda: backend.read(lab.place(backend)))
+    assert type(error) is RefusedError
+    assert error.message == "AWS's configuration cannot be used"
+    assert "AWS_ENDPOINT_URL" in error.hint
 
 
 def test_a_lost_login_is_told_with_how_to_log_in(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
