@@ -171,8 +171,14 @@ def publication(view: View) -> list[Step]:
         return [*published, *doomed, *mirrors, Mark(None)]
     if view.current and view.is_adopted(view.current):  # named by its successor until that is marked, so it ends first
         return [*published, *mirrors, end_of(view.current, view), Mark(None)]
-    ending: list[Step] = [end_of(view.current, view)] if view.current and view.must_be_retired(view.current) else []
-    return [*published, *mirrors, Mark(None), *ending]
+    return [*published, *mirrors, Mark(None), *ending(view)]
+
+
+def ending(view: View) -> list[Step]:
+    """End what was published, and before it what would be forgotten with it, as after an unfinished adoption."""
+    if view.current is None or not view.must_be_retired(view.current):
+        return []
+    return [end_of(it, view) for it in (*view.forgotten_with(view.current), view.current)]
 
 
 def regenerate(finding: Finding, view: View) -> list[Step]:

@@ -243,9 +243,9 @@ def expiring(view: View) -> Finding | None:
 
 
 def overlap_passed(view: View) -> Finding | None:
-    """Tidy up a token that PVE has refused since its deadline."""
+    """Tidy up a token that PVE has refused since its deadline, unless it alone tells that another one is to end."""
     for token in (*view.others, *(view.above if view.record is None else ())):
-        if token.expire is not None and token.expire <= view.now - MARGIN:
+        if token.expire is not None and token.expire <= view.now - MARGIN and not view.forgotten_with(token):
             return Finding(Reason.OVERLAP_PASSED, f"the overlap of {token.id} ended at {at(token.expire)}", token)
     return None
 

@@ -196,6 +196,12 @@ class View:
         """Whether PVE enforces no end of it within the overlap."""
         return token.expire is None or token.expire > deadline(self.now, self.overlap) + MARGIN
 
+    def forgotten_with(self, token: TokenState) -> tuple[TokenState, ...]:
+        """Return what nothing but its name in that token's marker tells as ours, and what PVE does not end yet."""
+        marker = self.markers.get(token.id)
+        named = (it for it in self.others if marker and it.id.name == marker.after and it.id not in self.markers)
+        return tuple(it for it in named if self.must_be_retired(it))
+
 
 def deadline(now: datetime, overlap: timedelta) -> datetime:
     """Return when a token that is retired now dies: whole seconds, never less than the overlap."""

@@ -10,7 +10,7 @@ from rotator.errors import ExitCode, UnavailableError
 from rotator.model import Request
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Before, Call, Operation
-from tests.world import World, comes_to_rest
+from tests.world import OVERLAP, World, comes_to_rest
 
 LONG = timedelta(minutes=30)
 
@@ -197,6 +197,40 @@ def test_an_adoption_that_died_before_retiring_is_finished(w: World, overlap: ti
     assert w.standing() == {"ci-1": "marked"} | ({"hand": "marked, ends in 1d"} if overlap else {})
     assert not overlap or w.comment("hand").startswith("for Ann rotate: owner=tests credential=ci ")
     assert comes_to_rest(w, w.credential()) == "ci-1"
+
+
+def test_an_adopted_token_is_not_forgotten_with_a_successor_that_has_no_overlap(w: World) -> None:
+    """The adoption died before it ended, and its successor, which alone names it, is revoked at once."""
+    hand = w.hand_made()
+    w.put(w.plant(1, after=hand.name))
+    assert w.run(w.credential(), forced=True, overlap=timedelta()).done == ("forced",)
+    assert w.standing() == {"ci-2": "marked"}
+    assert comes_to_rest(w, w.credential()) == "ci-2"
+
+
+def test_what_another_credential_made_is_not_forgotten_with_a_successor_that_has_no_overlap(w: World) -> None:
+    """A renamed credential took it over and died before it ended, or it has its end and is not over yet."""
+    for number, end in ((2, None), (4, OVERLAP)):
+        old = w.plant(number - 1, credential="old", published=True, ends_in=end)
+        w.write({"note": "by hand"})
+        w.put(w.plant(number, published=True, after=old.id.name))
+        assert w.run(w.credential(), forced=True, overlap=timedelta()).exit_code == ExitCode.DONE
+        assert w.standing() == {w.published(): "marked"}
+
+
+def test_an_adopted_token_is_not_forgotten_with_a_successor_that_ends_by_itself(w: World) -> None:
+    """A mirror was down for all of the successor's life, so that nothing was ended; a dead token is kept that long."""
+    hand = w.hand_made(file="mirror.json")
+    middle = w.plant(1, after=hand.name, ends_in=-OVERLAP)
+    w.write({"note": "by hand"})
+    w.put(w.plant(2, after=middle.id.name))
+    ci = w.credential(destinations=(w.place("ci.json"), w.place("mirror.json")))
+    w.lock_up("mirror.json")
+    assert w.run(ci, adopt=True).exit_code == ExitCode.FAILED
+    w.spoil()
+    assert w.run(ci, adopt=True).done == ("unfinished", "overlap-passed")
+    assert w.standing() == {"ci-2": "marked", "hand": "marked, ends in 1d"}
+    assert comes_to_rest(w, ci) == "ci-2"
 
 
 def test_an_adopted_token_that_ends_soon_by_itself_is_tidied_up_too(w: World) -> None:

@@ -152,6 +152,21 @@ def test_a_predecessor_of_our_form_is_that_very_token_for_ever() -> None:
     assert not View(seen(old)).is_adopted(old)
 
 
+def test_what_one_token_alone_names_is_forgotten_with_it() -> None:
+    """Unless it bears our marker, or has its end: then it is told, or ended, without anybody's word."""
+    successor = ours(7, after="other-4-aaaaa", ends_in=-HOUR)
+    lasting, ended = foreign("other-4-aaaaa"), foreign("other-4-aaaaa", expire=NOW + DAY)
+    own = ours(8, after="ci-7-aaaaa", ends_in=-HOUR)
+    record = ours(9, after="ci-8-aaaaa")
+
+    assert View(seen(lasting, successor, record=record)).forgotten_with(successor) == (lasting,)
+    assert View(seen(lasting, successor, record=record)).forgotten_with(lasting) == ()
+    assert View(seen(ended, successor, record=record)).forgotten_with(successor) == ()
+    assert View(seen(CURRENT, own, record=record)).forgotten_with(own) == ()
+    assert judge(seen(lasting, successor, record, record=record)).token == lasting
+    assert judge(seen(ended, successor, record, record=record)).token == successor
+
+
 def test_a_marked_token_of_any_name_is_ours_when_it_ends_or_is_named() -> None:
     """What was adopted and retired outlives its successor; without an end nobody has retired it."""
     marker = Marker("tests", "ci", "r", NOW).as_published().comment()
