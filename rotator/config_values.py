@@ -24,6 +24,7 @@ NOWHERE = "none"
 _NAME = re.compile(NAME_PATTERN)
 _BASE = re.compile(BASE_PATTERN)
 _ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_GROUP = re.compile(r"[A-Za-z0-9._-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
@@ -160,6 +161,13 @@ def parse_role(text: str) -> str:
     """Read the name of a role."""
     if not _ROLE.fullmatch(text):
         raise InvalidValueError("not the name of a role", "write for example PVEVMAdmin")
+    return text
+
+
+def parse_group(text: str) -> str:
+    """Read the name of a group at PVE."""
+    if not _GROUP.fullmatch(text):
+        raise InvalidValueError("not the name of a group", "write for example rotated")
     return text
 
 

@@ -17,6 +17,7 @@ from rotator.config_values import parse_endpoint
 from rotator.errors import ConfigError
 from rotator.faults import InvalidConfigError, InvalidValueError
 from rotator.model import Destination
+from rotator.references import is_text
 from rotator.settings import ClusterSettings, RecordOperator, Settings
 from rotator.setup import files
 from rotator.setup.answers import Answers, things_of
@@ -74,6 +75,9 @@ def new_draft(path: Path, answers: Answers) -> Draft:
     things = tuple(Noted(thing, is_made=False) for thing in things_of(answers))
     text = config_text(answers)
     made = tuple(str(it) for it in own_files(path, answers.operator_place) if not it.exists())
+    if unfit := next((it for it in made if it.splitlines() != [it] or not is_text(it)), None):
+        message = f"these answers make no configuration; nothing was changed: no line of it can hold the name {unfit!a}"
+        raise ConfigError(message, hint="name another folder with --config, or another place")
     journal = Journal(answers.cluster, answers.name, things, digest_of(text), made)
     return Draft(path, text, checked(text), journal, is_new=True)
 

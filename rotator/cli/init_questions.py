@@ -14,7 +14,7 @@ import yaml
 
 from rotator import registry
 from rotator.cli.asking import Asker, Terminal
-from rotator.config_values import parse_base, parse_endpoint, parse_name, parse_userid
+from rotator.config_values import parse_base, parse_endpoint, parse_group, parse_name, parse_role, parse_userid
 from rotator.errors import ConfigError, RefusedError, RotatorError, UnavailableError
 from rotator.faults import InvalidValueError, suggestion
 from rotator.model import Grant
@@ -28,6 +28,8 @@ FILE = "file"
 STAND_IN = "not-asked-yet"
 """The name of a credential while nobody has been asked for one."""
 CHECK_IT = "on the node: openssl x509 -noout -fingerprint -sha256 -in /etc/pve/local/pve-ssl.pem"
+PARSED: Mapping[str, Callable[[str], str]] = {"group": parse_group, "role": parse_role, "operator": parse_userid}
+"""What is nowhere in the configuration, which finds all else that is wrong."""
 PLACES: Mapping[str, Callable[[Path, str], dict[str, Any]]] = {
     FILE: lambda folder, name: {"path": str(folder / name)},
     "vault": lambda _, name: {"path": f"rotate/{Path(name).stem}"},
@@ -179,8 +181,9 @@ class Questions:
         use = self._use()
         userid = given.user or self._ask("Its user at PVE", f"{name}@pve", self._managed)
         kind = self._kind()
-        if given.operator:
-            reading(parse_userid, "--operator")(given.operator)
+        for option, parse in PARSED.items():
+            if value := getattr(given, option):
+                reading(parse, f"--{option}")(value)
         return Answers(
             owner=given.owner or usual_owner(),
             cluster=given.cluster or "home",
@@ -309,7 +312,7 @@ def settings_of(given: Sequence[str], option: str) -> dict[str, Any]:
         key, equals, value = each.partition("=")
         try:
             found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # a month 13 is no date, and a text may nest too deeply
             equals = ""
         if not key or not equals:
             raise click.BadParameter("write KEY=VALUE, for example path=rotate/operator", param_hint=option)

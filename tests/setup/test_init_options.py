@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.setup.lab import OPERATOR, Lab, changing
@@ -14,6 +16,12 @@ from tests.setup.lab import OPERATOR, Lab, changing
         (("--name", "1ci"), "Invalid value for --name: PVE token names begin with a letter"),
         (("--operator", "rotator"), "Invalid value for --operator: a user without its realm; write rotator@pve"),
         (("--operator", "ci@pve"), "ci@pve would manage its own tokens"),
+        (("--group", "the rotated"), "Invalid value for --group: not the name of a group; write for example rotated"),
+        (("--group", "rotàted"), "Invalid value for --group: not the name of a group"),
+        (("--role", "Token Rotator"), "Invalid value for --role: not the name of a role"),
+        (("--place", "path=2026-13-45"), "write KEY=VALUE"),
+        (("--place", "path=!!int x"), "write KEY=VALUE"),
+        (("--place", f"path={'[' * 3000}"), "write KEY=VALUE"),
         (("--store", "vault", "--store-setting", "address=vault.lan"), "backends.vault.address: must be a URL such as"),
     ],
 )
@@ -25,6 +33,19 @@ def test_a_wrong_option_is_told_before_anything_is_shown(new: Lab, options: tupl
     assert "bug" not in told
     assert result.exit_code in {2, 3, 4}
     assert (changing(new.pve), new.files()) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "caf\udce9"])
+def test_a_folder_whose_name_no_line_can_hold_is_told_before_anything_is_made(new: Lab, name: str) -> None:
+    """The notes name the files that were made, one on a line: such a configuration could not be read, or written."""
+    folder = new.folder / name
+    folder.mkdir()
+    elsewhere = replace(new, folder=folder)
+    places = ("--place", f"path={new.folder}/ci.json", "--operator-place", f"path={new.folder}/operator.json")
+    result = elsewhere.init(*places)
+    assert result.exit_code == 3
+    assert "these answers make no configuration; nothing was changed" in result.stderr
+    assert (changing(new.pve), elsewhere.files()) == ([], [])
 
 
 def test_an_operator_that_is_there_is_called_by_its_own_name(new: Lab) -> None:
