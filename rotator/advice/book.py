@@ -13,9 +13,10 @@ from rotator.advice.permissions import PERMISSIONS
 from rotator.advice.reasons import REASONS
 from rotator.advice.statuses import STATUSES
 from rotator.advice.stores import STORES
+from rotator.advice.trails import TRAILS
 
 CAUSES: Mapping[str, Cause] = {
-    cause.code: cause for cause in (*LOGINS, *PERMISSIONS, *CONNECTIONS, *OPERATORS, *STORES)
+    cause.code: cause for cause in (*LOGINS, *PERMISSIONS, *CONNECTIONS, *OPERATORS, *STORES, *TRAILS)
 }
 """What ``rotate doctor`` may find, by code."""
 

@@ -107,6 +107,7 @@ REASONS = (
         "unaudited",
         "the audit trail cannot be written, and the configuration requires it; nothing was touched",
         "make room on the disk, or mend the file's permissions; or take `audit.required` away",
+        "audit-not-writable",
     ),
     _reason("failed", "it failed before anything was decided; the message says at what", "rotate doctor CREDENTIAL"),
     _reason("interrupted", "the run was asked to end before this credential's turn", "rotate due"),

@@ -59,6 +59,10 @@ class Recorder:
             if lost == 1:
                 LOG.error("the audit trail %s is NOT written: %s; the work goes on without it", self._trail.path, why)
 
+    def obstacle(self) -> str:
+        """Say why no line could be written now, "" where one could; none is."""
+        return tried(self._trail.require_writable)
+
     def close(self) -> None:
         """Let go of the file; write or, if that cannot be, say how many lines are not in it."""
         tried(self._own_up)

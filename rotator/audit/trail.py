@@ -27,6 +27,7 @@ BLOCK = 65_536
 PATIENCE = 5.0
 """Seconds that somebody else may hold the lock: a line is written in a thousandth of one."""
 PAUSE = 0.005
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass
@@ -61,12 +62,32 @@ class Trail:
         with self._lock:
             self._close()
 
+    def require_writable(self) -> None:
+        """Look whether a line could be appended now: at all that appending goes by, but for the lock; nothing changes.
+
+        Raises: ``OSError``, as appending would; what the key raises.
+        """
+        try:
+            file = os.open(self.path, _FLAGS)
+        except FileNotFoundError:
+            require_place(self.path.parent)
+            link = self._inherited()
+        else:
+            try:
+                os.write(file, b"")  # what is no plain file says here that it takes nothing
+                require_room(os.fstatvfs(file))
+                size = os.fstat(file).st_size
+                link = ending(file, size, is_chained=self.seal is not None)[0] if size else self._inherited()
+            finally:
+                os.close(file)
+        if self.seal:
+            self.seal.sealed({}, link)
+
     def _take(self) -> None:
         """Open the file that is under the name now, and lock it. Raises: ``OSError``."""
         while True:
             if self._file < 0:
-                flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._file = os.open(self.path, flags, MODE)
+                self._file = os.open(self.path, _FLAGS | os.O_CREAT, MODE)
             self._wait()
             if self._is_current():
                 return
@@ -129,7 +150,7 @@ class Trail:
             raise
         if not is_whole:
             self._take_back(size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise failed(errno.ENOSPC)
 
     def _take_back(self, size: int) -> None:
         """Leave the file as it was; under our lock nobody has written after us."""
@@ -151,6 +172,28 @@ class Trail:
         for it in lines(found[-1:]):
             last = link_of(it.fields) or last
         return last
+
+
+def require_place(folder: Path) -> None:
+    """Look whether a file could be made in a folder. Raises: ``OSError``."""
+    found = os.statvfs(folder)
+    if found.f_flag & os.ST_RDONLY:
+        raise failed(errno.EROFS)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise failed(errno.EACCES)
+    require_room(found)
+
+
+def require_room(found: os.statvfs_result) -> None:
+    """Look whether there is any room on a file system; one without blocks has no such bound. Raises: ``OSError``."""
+    free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    if found.f_blocks and not free:
+        raise failed(errno.ENOSPC)
+
+
+def failed(number: int) -> OSError:
+    """Make the error that a system call would end with."""
+    return OSError(number, os.strerror(number))
 
 
 def ending(descriptor: int, size: int, *, is_chained: bool = True) -> tuple[Link, bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from rotator.cli.invocation import Command, Invocation
 from rotator.cli.output import INDENT, Report, block
 from rotator.cli.shapes import Ailment, Examined
 from rotator.errors import ConfigError
-from rotator.fleet import gravest
+from rotator.fleet import Fleet, gravest
 from rotator.printing import printable
+from rotator.wiring import recorder
 
 if TYPE_CHECKING:
     from rotator.doctor.examine import Ward
@@ -50,9 +52,9 @@ def source(_context: click.Context, _parameter: click.Parameter, value: str | No
 def doctor(asked: Invocation, *, names: Sequence[str], header: str | None, url: str | None, method: str) -> Report:
     """Say what is wrong, why, and what mends it; nothing is changed.
 
-    Without a NAME, the whole configuration: clusters, operators, stores, credentials. PVE says the same whatever is
-    wrong with a token, so it is asked as the operator; with a stored secret only where that explains nothing, and then
-    once: a refused login takes PVE 3 s, and is logged there.
+    Without a NAME, the whole configuration: audit trail, clusters, operators, stores, credentials. PVE says the same
+    whatever is wrong with a token, so it is asked as the operator; with a stored secret only where that explains
+    nothing, and then once: a refused login takes PVE 3 s, and is logged there.
 
     With --header (lines of headers, the bare value, or a form `username=...&password=...`) or --url, a consumer's own
     request is examined instead.
@@ -81,7 +83,18 @@ def whole(asked: Invocation, names: Sequence[str]) -> Report:
     clusters = [it for it in asked.settings.clusters if not names or it in wanted]
     with asked.looking() as fleet:
         diagnoses = Ward(asked.settings, fleet, person_of(asked)).diagnose(credentials, clusters)
-        return report(diagnoses, lists_unknown=asked.verbose)
+        return report([*examined_trail(asked, fleet), *diagnoses], lists_unknown=asked.verbose)
+
+
+def examined_trail(asked: Invocation, fleet: Fleet) -> Iterator[Diagnosis]:
+    """Examine the audit trail, if there is to be one; every rotation may depend on it."""
+    from rotator.doctor.evidence import TrailSeen  # noqa: PLC0415 - help does not need it
+    from rotator.doctor.trail_checks import examine_trail  # noqa: PLC0415 - the same
+
+    audit = asked.settings.telling.audit
+    trail = recorder(asked.settings, fleet.clock, os.environ)
+    if audit and trail:
+        yield examine_trail(TrailSeen(str(audit.path), trail.obstacle(), is_required=audit.is_required))
 
 
 def consumers(asked: Invocation, header: str | None, url: str | None, method: str) -> Report:

@@ -310,7 +310,8 @@ class Ailment(Shape):
 class Examined(Shape):
     """What ``doctor`` says of one thing.
 
-    ``kind`` is ``cluster``, ``operator``, ``store``, ``credential``, or ``request`` for what a consumer shows.
+    ``kind`` is ``audit`` (the trail), ``cluster``, ``operator``, ``store``, ``credential``, or ``request`` for what a
+    consumer shows.
     ``unknown`` is what could not be found out, and why.
     """
 

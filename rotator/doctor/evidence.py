@@ -124,6 +124,15 @@ class StoreSeen:
     compares_and_sets: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class TrailSeen:
+    """The audit trail, and why it cannot be written, "" where it can."""
+
+    path: str
+    unwritable: str
+    is_required: bool
+
+
 class Login(StrEnum):
     """What came of logging in with a token."""
 

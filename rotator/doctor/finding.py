@@ -34,6 +34,7 @@ class Kind(StrEnum):
     CLUSTER = "cluster"
     OPERATOR = "operator"
     STORE = "store"
+    AUDIT = "audit"
     CREDENTIAL = "credential"
     REQUEST = "request"
 
