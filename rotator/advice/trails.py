@@ -12,7 +12,8 @@ TRAILS = (
         "line is written; nothing is written",
         "with `audit.required` no rotation begins (`unaudited`); without it they go on, and the trail lacks them",
         (
-            "free some space on its disk, or let the user that runs `rotate` write there; or mend what `audit.secret` names",
+            "free some space on its disk; or let the user that runs `rotate` write there",
+            "put right what `audit.secret` names",
             "rotate doctor",
         ),
     ),
