@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.errors import ExitCode, UnavailableError
-from rotator.fleet import Lane
-from rotator.model import Credential, Grant, Probe
+from rotator.fleet import Lane, rotate
+from rotator.model import Credential, Grant, Probe, Request
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.exchange import Request as Asked
 from rotator.testing.faulty_backend import Operation
 from rotator.verify_stored import Proof, prove
-from tests.world import World
+from tests.world import OVERLAP, World
 
 DEAD = "00000000-0000-0000-0000-000000000000"
 
@@ -56,6 +57,55 @@ def test_a_record_whose_token_is_dead_locks_its_consumers_out(w: World) -> None:
     assert proof.exit_code == ExitCode.LOCKED_OUT
     assert proof.message.startswith("does not log in: ")
     assert proof.hint.startswith("replace it: rotate now ci")
+
+
+def emptied(w: World) -> Credential:
+    """Let a person take the token out of a record."""
+    ci = w.settled()
+    w.write({"note": "by hand"})
+    return ci
+
+
+def restored(w: World) -> Credential:
+    """Let PVE forget the last rotation, as a backup does."""
+    ci = w.settled()
+    before = w.pve.cluster.newest()
+    w.run(ci, forced=True)
+    w.pve.cluster.plant(lambda _: before)
+    return ci
+
+
+def extended(w: World) -> Credential:
+    """Give a credential one more destination."""
+    ci = w.settled()
+    return replace(ci, destinations=(*ci.destinations, w.place("mirror.json")))
+
+
+@pytest.mark.parametrize("change", [emptied, restored, extended])
+def test_what_changed_in_a_store_alone_is_found_by_reading_it(w: World, change: Callable[[World], Credential]) -> None:
+    """PVE's list says that all is well, and more is not asked every few minutes; asked for by name it is mended."""
+    ci = change(w)
+    (result,) = rotate(w.fleet(), [ci])
+    assert (result.reason, result.done) == ("up-to-date", ())
+    assert ExitCode.LOCKED_OUT in [it.exit_code for it in proofs(w, ci)]
+    (mended,) = rotate(w.fleet(), [ci], Request(forced=True))
+    assert mended.exit_code == ExitCode.DONE
+    assert {it.exit_code for it in proofs(w, ci)} == {ExitCode.DONE}
+
+
+def test_an_older_record_that_was_put_back_in_the_overlap_is_replaced_by_the_run_after_its_end(w: World) -> None:
+    """PVE's list says nothing of it before; whoever reads it is locked out for as long as that run takes to come."""
+    ci = w.settled()
+    backup = w.read()
+    w.run(ci, forced=True)
+    w.write(backup)
+    w.clock.pass_by(OVERLAP / 2)
+    assert rotate(w.fleet(), [ci])[0].reason == "up-to-date"
+    assert (w.works(), w.published()) == (True, "ci-1")
+    w.clock.pass_by(OVERLAP)
+    assert not w.works()
+    assert rotate(w.fleet(), [ci])[0].done[0] == "published-token-dead"
+    assert (w.works(), w.published()) == (True, "ci-3")
 
 
 @pytest.mark.parametrize(("rotations", "token"), [(1, "ci@pve!ci-2-10001"), (2, "ci@pve!ci-3-10002")])
