@@ -73,7 +73,7 @@ class Endpoint(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster(Shape):
-    """One cluster; ``reachable`` is null before it was asked."""
+    """One cluster; ``reachable`` is null before it was asked; ``clock_offset`` is how far ahead its clock was."""
 
     name: str
     endpoints: tuple[Endpoint, ...]
@@ -85,6 +85,7 @@ class Cluster(Shape):
     answered: datetime | None = None
     next_look: datetime | None = None
     operator_expire: datetime | None = None
+    clock_offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

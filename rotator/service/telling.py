@@ -83,6 +83,7 @@ def cluster(it: ClusterStanding) -> shapes.Cluster:
         answered=it.answered,
         next_look=it.next_look,
         operator_expire=it.operator_expire,
+        clock_offset=round(it.clock_offset.total_seconds(), 1) if it.clock_offset else 0.0,
     )
 
 

@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 from rotator.events import Step
 from rotator.faults import Problem
 from rotator.model import Request
-from rotator.service import document
+from rotator.service import document, telling
 from rotator.service.document import Document
 from rotator.service.probes import opened
 from rotator.service.sheet import Sheet, takes_gzip
-from rotator.service.standing import CredentialStanding, LeadershipStanding, State
+from rotator.service.standing import ClusterStanding, CredentialStanding, LeadershipStanding, State
 from rotator.service.web import Site
 from rotator.settings import ListenSettings
 from tests.service.house import Found, House, ask
@@ -81,6 +81,13 @@ def test_the_document_has_its_shape_and_tells_how_everything_stands(house: House
     assert told.configuration.problems == (document.Problem(line=3, column=1, where="owner", message="missing"),)
     assert (told.leadership.kind, told.leadership.holder) == ("kubernetes", "rotate-0")
     assert told.clusters[0].endpoints == (document.Endpoint(address="one:8006", reachable=True),)
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(None, 0.0), (0.04, 0.0), (-61.23, -61.2)])
+def test_how_far_a_clusters_clock_is_ahead_is_told(ahead: float | None, told: float) -> None:
+    """By which whoever reads the document puts its tokens' times on the service's clock."""
+    offset = None if ahead is None else timedelta(seconds=ahead)
+    assert telling.cluster(ClusterStanding("one", ("one:8006",), clock_offset=offset)).clock_offset == told
 
 
 def test_the_schema_that_is_shipped_is_that_of_the_document() -> None:

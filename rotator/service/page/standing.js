@@ -1,6 +1,6 @@
 // What the document says, made ready to be filtered, sorted and drawn.
 
-import { now, seconds } from "./words.js";
+import { byOurs, differs, now, seconds } from "./words.js";
 
 // In the order in which somebody who has little time wants to see them.
 export const GROUPS = {
@@ -52,7 +52,18 @@ export function nextOf(it) {
 
 export function rowsOf(document) {
   const at = now();
-  return document.credentials.map((it) => ({ it, group: groupOf(it, at), share: share(it, at), text: textOf(it, document) }));
+  const ahead = new Map(document.clusters.map((cluster) => [cluster.name, cluster.clock_offset]));
+  return document.credentials.map((told) => {
+    const it = onOurClock(told, ahead.get(told.cluster));
+    return { it, group: groupOf(it, at), share: share(it, at), text: textOf(it, document) };
+  });
+}
+
+// The times of its tokens are by PVE's clock.
+function onOurClock(it, ahead) {
+  if (!differs(ahead)) return it;
+  const tokens = it.tokens?.map((token) => ({ ...token, issued: byOurs(token.issued, ahead), expire: byOurs(token.expire, ahead) }));
+  return { ...it, tokens, next_change: byOurs(it.next_change, ahead) };
 }
 
 function textOf(it, document) {

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { GROUPS, counts } from "./standing.js";
-import { ago, date, many, seconds, until } from "./words.js";
+import { ago, byOurs, date, differs, many, seconds, span, until } from "./words.js";
 
 const SAID = {
   attention: ["needs a person", "need a person"],
@@ -76,13 +76,14 @@ export function drawClusters(element, clusters) {
   element.replaceChildren(...clusters.map(cluster));
 }
 
-function cluster({ name, endpoints, reachable, message = "", hint = "", answered, next_look: next, operator_expire: end, reason = "" }) {
+function cluster({ name, endpoints, reachable, message = "", hint = "", answered, next_look: next, operator_expire: end, clock_offset: ahead, reason = "" }) {
   const [kind, word] = reachable === true ? ["fine", "answers"] : reachable === false ? ["attention", "does not answer"] : ["new", "not asked yet"];
   const trouble = reachable === true && reason ? ["failing", "does not let us in"] : [kind, word];
   const times = [
     answered ? `heard ${ago(seconds(answered))}` : "",
     next ? `next look ${until(seconds(next))}` : "",
-    end ? `operator's token ends ${date(seconds(end))}` : "",
+    end ? `operator's token ends ${date(seconds(byOurs(end, ahead)))}` : "",
+    differs(ahead) ? `its clock is ${span(Math.abs(ahead))} ${ahead > 0 ? "ahead" : "behind"}` : "",
   ].filter(Boolean).join(" · ");
   return h("li", { class: `cluster ${trouble[0]}` },
     h("div", { class: "title" }, h("strong", {}, name), h("span", { class: `badge ${trouble[0]}` }, h("span", { class: "mark", "aria-hidden": "true" }, GROUPS[trouble[0]].mark), trouble[1])),

@@ -12,6 +12,14 @@ export function hearTime(header) {
   if (!Number.isNaN(told)) ahead = Math.abs(told - Date.now()) < 2000 ? 0 : told - Date.now();
 }
 
+const SAME = 2; // seconds: of PVE's clock only whole ones are heard, too
+
+// Whether PVE's clock, which is so many seconds ahead of the service's, shows another time.
+export const differs = (offset) => Math.abs(offset ?? 0) >= SAME;
+
+// A time by PVE's clock, by the service's.
+export const byOurs = (time, offset) => (time && differs(offset) ? new Date(Date.parse(time) - offset * 1000).toISOString() : time);
+
 export const now = () => (Date.now() + ahead) / 1000;
 export const seconds = (time) => (time ? Date.parse(time) / 1000 : null);
 export const date = (at) => DATE.format(at * 1000);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from rotator.service.standing import LeadershipStanding
 from tests.system.page.conftest import Stage
+from tests.system.page.scene import HOUR
 
 TOLD = re.compile("current token grafana-8-k3f9q, issued 6.h ago; .*; retiring token grafana-7-k3f9q, works until .*")
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
@@ -102,6 +104,29 @@ def test_what_is_not_so_is_not_shown_as_if_it_were(stage: Stage) -> None:
     )
     expect(page.locator("#notices")).to_contain_text("31:5 credentials[ci].every: not a duration")
     expect(page.locator("#about")).to_contain_text("This instance stands by; rotate-0 leads")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "texts", "change", "clock"),
+    [
+        (5 * HOUR, ("11 h of 30 d", "old one ends in 12 h"), "Due", "its clock is 5 h ahead"),
+        (-5 * HOUR, ("1 h of 30 d", "old one ends in 22 h"), "Fine", "its clock is 5 h behind"),
+    ],
+)
+def test_ages_and_ends_are_right_though_the_clock_of_a_cluster_is_not(
+    stage: Stage, ahead: timedelta, texts: tuple[str, ...], change: str, clock: str
+) -> None:
+    """What PVE's clock said is put on the service's, by which everything else is; and that they differ is told."""
+    scene = stage.scene
+    due = replace(scene.fine("ci"), next_change=scene.now + HOUR)
+    whole = scene.standing([scene.overlapping("grafana"), due])
+    home = replace(whole.clusters["home"], clock_offset=ahead)
+    stage.show(replace(whole, clusters={**whole.clusters, "home": home}))
+    page = stage.open()
+    for text in texts:
+        expect(page.locator("[data-name=grafana]")).to_contain_text(text)
+    expect(page.locator("[data-name=ci] .in-state")).to_contain_text(change)
+    expect(page.locator("#clusters")).to_contain_text(clock)
 
 
 def test_it_is_filtered_by_words_and_by_state(stage: Stage) -> None:
