@@ -57,7 +57,7 @@ def add_credentials(path: Path, items: Sequence[Mapping[str, Any]], check: Calla
         hint = "add these lines by hand:\n" + added
         raise ConfigError("the list of credentials cannot be added to; nothing was written", hint=hint)
     try:
-        _replace(path.resolve(), changed.encode(), check)
+        replace_file(path.resolve(), changed.encode(), check)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="add by hand:\n" + added) from None
     return added
@@ -106,7 +106,7 @@ def set_flag(path: Path, name: str, key: str, *, value: bool) -> bool:
     changed = _changed(text, node, key, value=value)
     _check(document, changed, index, key, value=value)
     try:
-        _replace(path.resolve(), changed.encode())
+        replace_file(path.resolve(), changed.encode())
     except OSError as error:
         hint = f"write {key}: {str(value).lower()} where the file comes from"
         raise ConfigError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
@@ -189,7 +189,8 @@ def _check(before: Document, changed: str, index: int, key: str, *, value: bool)
         )
 
 
-def _replace(target: Path, content: bytes, check: Callable[[Path], object] = Path.stat) -> None:
+def replace_file(target: Path, content: bytes, check: Callable[[Path], object] = Path.stat) -> None:
+    """Write a file anew, for the same owner, group and mode. Crash: the old one or the new one. Raises: ``OSError``."""
     state = target.stat()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

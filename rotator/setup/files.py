@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from rotator.config_edit import replace_file
 from rotator.errors import ConfigError
 
 MODE = 0o644
@@ -14,12 +17,14 @@ MODE = 0o644
 
 def create(path: Path, text: str) -> None:
     """Write a file that is not there yet. Crash: it is there, whole, or not. Raises: ``ConfigError``."""
-    _place(path, text, is_new=True)
+    with _telling(path):
+        _create(path, text)
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Write a file anew. Crash: the old one or the new one, whole. Raises: ``ConfigError``."""
-    _place(path, text, is_new=False)
+    """Write a file anew, where it is and whose it is. Crash: the old one or the new one. Raises: ``ConfigError``."""
+    with _telling(path):
+        replace_file(path.resolve(), text.encode())
 
 
 def remove(path: Path) -> None:
@@ -41,19 +46,23 @@ def read(path: Path) -> str | None:
         raise ConfigError(f"{path} cannot be read: {why}", hint="name another one with --config") from None
 
 
-def _place(path: Path, text: str, *, is_new: bool) -> None:
+def _create(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        mode = MODE if is_new else path.stat().st_mode & 0o777
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                os.fchmod(descriptor, mode)
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            Path(path).hardlink_to(name) if is_new else Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, MODE)
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        path.hardlink_to(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}", hint="make its folder, or name another file with --config"

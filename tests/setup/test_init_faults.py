@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rotator.setup.work import Worker
 from rotator.testing.faulty_backend import After, Before, Fault, FaultyBackend, Operation, nth
 from rotator.testing.pve import AnswerAfter, AnswerInstead, AnswerLate, Request
 from rotator.testing.pve import Fault as PveFault
+from tests.another_user import SOMEBODY
 from tests.contract.memory import MemoryBackend
 from tests.setup.lab import OPERATOR, ROOT, Lab
 
@@ -120,6 +122,22 @@ def test_a_folder_that_is_not_there_is_told(new: Lab) -> None:
     result = CliRunner().invoke(rotate, ["init", *new.options("--yes", *place), "--config", str(elsewhere)])
     assert (result.exit_code, "cannot be written: No such file" in result.stderr) == (3, True)
     assert new.is_fresh()
+
+
+def test_a_configuration_that_is_written_anew_stays_whose_it_is_and_where_it_is(tmp_path: Path) -> None:
+    """Root finishes a set-up, and the service that reads the file by its group, through a link, goes on reading it."""
+    real, link = tmp_path / "real.yaml", tmp_path / "rotate.yaml"
+    real.write_text("old")
+    real.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(real, SOMEBODY, SOMEBODY)
+    link.symlink_to(real)
+    before = real.stat()
+    files.rewrite(link, "new")
+    after = real.stat()
+    assert (link.is_symlink(), real.read_text()) == (True, "new")
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert sorted(tmp_path.iterdir()) == [real, link]
 
 
 def test_a_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
