@@ -23,7 +23,7 @@ from rotator.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from rotator.model import Secret
+from rotator.model import Secret, Version
 
 Json = dict[str, Any]
 Verb = Literal["get", "create", "patch"]
@@ -36,6 +36,8 @@ PLURALS: Mapping[str, tuple[str, str]] = {
 }
 """API group and plural, as a Role names them."""
 
+_INNER = (("metadata",), ("data",), ("spec", "updateStrategy"), ("spec", "template", "metadata", "annotations"))
+"""The objects in an object."""
 DELETED_HINT = "its finalizers hold it; once they are done it is gone, and the next run can make it anew"
 _LONGEST = 600
 _SUCCESS, _REDIRECT = 200, 300
@@ -92,18 +94,44 @@ class Answer:
 
 def values_in(data: Mapping[str, str]) -> frozenset[str]:
     """Return the values of a secret's ``data``, as they are sent and as they are."""
-    texts = {base64.b64decode(value).decode("utf-8", "replace") for value in data.values()}
+    texts = {_plain(value) for value in data.values()}
     return frozenset(value for value in {*data.values(), *texts} if value)
+
+
+def _plain(value: str) -> str:
+    try:
+        return base64.b64decode(value).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def taken(call: Call, answer: Answer) -> Json:
     """Take the object out of an answer. Raises: one of our errors for everything else."""
     if _SUCCESS <= answer.status < _REDIRECT:
         found = _parsed(answer.content)
-        if found.get("kind") != "Status" and isinstance(found.get("metadata"), dict):
+        if found.get("kind") != "Status" and "metadata" in found and _is_whole(found):
             return found
         raise unanswered(call, "the answer is not one of a Kubernetes API")
     raise _refusal(call, answer)
+
+
+def _is_whole(found: Json) -> bool:
+    """Say whether an object is of the form that the API promises, as far as we look into it."""
+    for path in _INNER:
+        at: Any = found
+        for step in path:
+            at = at.get(step) or {}
+            if not isinstance(at, dict):
+                return False
+    return all(isinstance(value, str) for value in (found.get("data") or {}).values())
+
+
+def version_in(call: Call, found: Json) -> Version:
+    """Return an object's version. Raises: the error of a call that was not answered."""
+    version = found["metadata"].get("resourceVersion")
+    if not isinstance(version, str) or not version:
+        raise unanswered(call, "the answer has no resourceVersion")
+    return Version(version)
 
 
 def unanswered(call: Call, what: str) -> RotatorError:
@@ -139,7 +167,7 @@ def _refusal(call: Call, answer: Answer) -> RotatorError:
     status = found if found.get("kind") == "Status" else {}
     said = _said(call, answer, status)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _failure(call, answer, said)
+        return _failure(call, answer, status, said)
     if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}:
         return _busy(call, answer)
     if not status:
@@ -148,10 +176,11 @@ def _refusal(call: Call, answer: Answer) -> RotatorError:
     return _SPECIAL.get(answer.status, _refused)(call, status, said)
 
 
-def _refused(call: Call, _status: Json, said: str) -> RefusedError:
-    if _NO_DRY_RUN.search(said):
+def _refused(call: Call, status: Json, said: str) -> RefusedError:
+    words = _words(status)
+    if _NO_DRY_RUN.search(words):
         return NoDryRunError(f"{call}: {said}", hint="its author must set sideEffects: None or NoneOnDryRun")
-    return RefusedError(f"{call}: {said}", hint=_hint(said))
+    return RefusedError(f"{call}: {said}", hint=_hint(words))
 
 
 def _said(call: Call, answer: Answer, status: Json) -> str:
@@ -173,12 +202,14 @@ def _words(status: Json) -> str:
     return " ".join(words.split()) if isinstance(words, str) else ""
 
 
-def _failure(call: Call, answer: Answer, said: str) -> RotatorError:
-    if found := _UNREACHED.search(said):
-        hint = f"admission webhook {found['name']} must answer before anything is written; nothing was changed"
+def _failure(call: Call, answer: Answer, status: Json, said: str) -> RotatorError:
+    if _UNREACHED.search(_words(status)):
+        found = _UNREACHED.search(said)
+        which = f"admission webhook {found['name']}" if found else "an admission webhook"
+        hint = f"{which} must answer before anything is written; nothing was changed"
         return UnavailableError(f"{call}: {said}", hint=hint)
-    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
-        return _busy(call, answer)
+    if status and answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
+        return _busy(call, answer)  # the API server itself; a proxy says so of a server that it lost while it worked
     return unanswered(call, said)
 
 
@@ -206,14 +237,14 @@ def rule(call: Call) -> str:
     return f'{{apiGroups: ["{group}"], resources: [{plural}]{named}, verbs: [{call.verb}]}}'
 
 
-def _hint(said: str) -> str:
-    if _TERMINATING.search(said):
+def _hint(words: str) -> str:
+    if _TERMINATING.search(words):
         return "wait until it is gone and make it again, or name another namespace"
-    if "exceeded quota" in said:
+    if "exceeded quota" in words:
         return "raise the ResourceQuota of the namespace, or remove secrets that nobody needs"
-    if "denied the request" in said or "denied request" in said:
+    if "denied the request" in words or "denied request" in words:
         return "a policy of the cluster says no; ask who runs it"
-    if "Too long" in said:
+    if "Too long" in words:
         return "a secret can hold 1 MiB; what else is in it?"
     return ""
 
@@ -232,7 +263,7 @@ def _missing(call: Call, status: Json, said: str) -> RotatorError:
 def _conflict(call: Call, status: Json, said: str) -> RotatorError:
     if not _is_about(call, status):
         return UnavailableError(f"{call}: {said}", hint="something else that it needs was just changing; try again")
-    if "object is being deleted" in said:
+    if "object is being deleted" in _words(status):
         return ConflictError(f"{call.subject} at {call.server} is being deleted", hint=DELETED_HINT)
     how = "made" if call.verb == "create" else "changed"
     return ConflictError(f"{call.subject} at {call.server} was {how} by somebody else")

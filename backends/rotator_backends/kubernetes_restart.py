@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from rotator.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
-from rotator_backends.kubernetes_answer import Call, Json, NoDryRunError, Verb
+from rotator_backends.kubernetes_answer import Call, Json, NoDryRunError, Verb, version_in
 from rotator_backends.kubernetes_settings import Kind, Workload
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -66,10 +66,12 @@ def restart(cluster: Caller, namespace: str, workload: Workload, *, rotation: st
 
 def _found(cluster: Caller, namespace: str, workload: Workload) -> Json:
     """Read a workload that can be restarted."""
-    found = cluster.find(_asked(cluster, "get", namespace, workload))
+    look = _asked(cluster, "get", namespace, workload)
+    found = cluster.find(look)
     if found is None:
         hint = "correct restart: in the configuration, or take it out"
         raise NotFoundError(f"{_subject(namespace, workload)} is to be restarted and does not exist", hint=hint)
+    version_in(look, found)
     spec: dict[str, Any] = found.get("spec") or {}
     if spec.get("paused"):
         hint = f"kubectl -n {namespace} rollout resume deployment {workload.name}"

@@ -27,8 +27,8 @@ from rotator_backends.kubernetes_answer import (
     NoDryRunError,
     Verb,
     rule,
-    unanswered,
     values_in,
+    version_in,
 )
 from rotator_backends.kubernetes_restart import rehearse, restart
 from rotator_backends.kubernetes_settings import BackendSettings, Workload, backend_settings, destination_settings
@@ -112,7 +112,7 @@ class KubernetesBackend:
         _check_readable(call, found, (TOKEN_ID_KEY, TOKEN_SECRET_KEY))
         texts = {key: _text(value) for key, value in _data(found).items()}
         fields = {key: Secret(text) for key, text in texts.items() if text is not None}
-        return Stored(fields, _version(call, found))
+        return Stored(fields, version_in(call, found))
 
     def write(self, location: SecretLocation, fields: Mapping[str, Secret], *, expected: Version | None) -> Version:
         """Create the secret, or patch these keys into it if it still has the expected resourceVersion.
@@ -124,14 +124,14 @@ class KubernetesBackend:
         data = _encoded(location, fields)
         if expected is None:
             call = self._asked("create", location, hidden=values_in(data))
-            return _version(call, self._cluster.call(call, _new(location, data)))
+            return version_in(call, self._cluster.call(call, _new(location, data)))
         before = self._acceptable(location, fields)
         look = self._asked("get", location)
-        if before is None or _version(look, before) != expected:
+        if before is None or version_in(look, before) != expected:
             how = "removed" if before is None else "changed"
             raise ConflictError(f"{look.subject} was {how} by somebody else")
         call = self._asked("patch", location, hidden=values_in(data) | values_in(_data(before)))
-        return _version(call, self._cluster.call(call, _patch(data, expected)))
+        return version_in(call, self._cluster.call(call, _patch(data, expected)))
 
     def preflight(self, location: SecretLocation) -> None:
         """Return when the secret could be written now, and what is to be restarted could be: by server-side dry run.
@@ -269,10 +269,3 @@ def _check_readable(call: Call, found: Json, keys: tuple[str, ...]) -> None:
     if odd := sorted(key for key in keys if key in data and _text(data[key]) is None):
         hint = "repair or remove it by hand; a binary value is never overwritten"
         raise RefusedError(f"{call}: its key {', '.join(odd)} holds bytes that are no UTF-8", hint=hint)
-
-
-def _version(call: Call, found: Json) -> Version:
-    version = found["metadata"].get("resourceVersion")
-    if not isinstance(version, str) or not version:
-        raise unanswered(call, "the answer has no resourceVersion")
-    return Version(version)

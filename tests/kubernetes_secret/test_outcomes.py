@@ -67,11 +67,14 @@ UNKNOWN: dict[str, tuple[Fault, bool]] = {
     "503": (AnswerAfter(Answer.refusing(unavailable())), True),
     "504": (AnswerAfter(Answer.refusing(timed_out())), True),
     "502 of a proxy": (AnswerAfter(Answer.text(502, "<html>Bad Gateway</html>")), True),
+    "503 of a proxy with Retry-After": (AnswerAfter(Answer.text(503, "<html>", **{"Retry-After": "7"})), True),
     "103 of a proxy": (AnswerAfter(Answer(103)), True),
     "200 of a proxy": (AnswerAfter(Answer.text(200, "<html>Welcome</html>")), True),
     "200 and a Status": (AnswerAfter(Answer.of({"kind": "Status", "metadata": {}, "status": "Success"})), True),
     "200 and no version": (AnswerAfter(Answer.of({"kind": "Secret", "metadata": {"name": "ci"}})), True),
     "200 and a list": (AnswerAfter(Answer.of([])), True),
+    "200 and a list of values": (AnswerAfter(Answer.of({"kind": "Secret", "metadata": {}, "data": ["x"]})), True),
+    "200 and a number": (AnswerAfter(Answer.of({"kind": "Secret", "metadata": {}, "data": {"x": 5}})), True),
     "200 and no end of it": (AnswerAfter(Answer.text(200, "[" * 100_000)), True),
 }
 """Faults of which nobody knows whether they came before or after the effect; and whether they did."""
@@ -156,6 +159,18 @@ def test_a_write_that_was_turned_away_did_not_happen(lab: SimulatedLab, backend:
     assert caught.value.hint == f"nothing was changed; try again{when}"
     assert len(sent(lab, "patch")) == 1
     assert secret_of(lab) == value(1)
+
+
+@pytest.mark.parametrize("odd", ["abcde", "\N{SNOWMAN}"])
+def test_what_is_no_base64_is_no_text_and_no_bug(lab: SimulatedLab, backend: KubernetesBackend, odd: str) -> None:
+    """An API server sends none; it is kept like other bytes that are no text."""
+    backend.write(CI, pair(1), expected=None)
+    found = {"kind": "Secret", "metadata": {"name": "ci", "resourceVersion": "1"}, "data": {"x": odd}}
+    disturb(lab, AnswerInstead(Answer.of(found)), "get")
+    stored = backend.read(CI)
+    assert stored is not None
+    assert dict(stored.fields) == {}
+    backend.preflight(CI)
 
 
 def test_a_redirect_is_not_followed(lab: SimulatedLab, backend: KubernetesBackend) -> None:

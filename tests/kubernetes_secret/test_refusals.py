@@ -154,6 +154,22 @@ def test_a_webhook_without_dry_run_does_not_stop_the_preflight(lab: SimulatedLab
     backend.preflight(CI)
 
 
+@pytest.mark.parametrize("other", ["no", "webhook"])
+def test_what_the_server_says_is_understood_though_it_is_not_told(
+    lab: SimulatedLab, backend: KubernetesBackend, other: str
+) -> None:
+    """A value of others in the secret may be a word of the sentence, which is then not quoted, but understood."""
+    lab.cluster.add_secret(NAMESPACE, "ci", {"other": other.encode()})
+    lab.cluster.webhooks.append(Webhook("unknown.example.com", lambda _: None, supports_dry_run=False))
+    backend.preflight(CI)
+    lab.cluster.webhooks[:] = [Webhook("unknown.example.com", lambda _: None, is_reachable=False)]
+    found = backend.read(CI)
+    assert found is not None
+    with pytest.raises(UnavailableError, match="in words that hold a value") as caught:
+        backend.write(CI, pair(2), expected=found.version)
+    assert caught.value.hint == "an admission webhook must answer before anything is written; nothing was changed"
+
+
 def test_without_dry_run_a_missing_verb_is_found_all_the_same(lab: SimulatedLab, backend: KubernetesBackend) -> None:
     """RBAC comes before admission, and what it says of a real write is asked by a review."""
     lab.cluster.webhooks.append(Webhook("effects.example.com", lambda _: None, supports_dry_run=False))

@@ -253,3 +253,22 @@ def test_writing_and_restarting_work_together(anywhere: Lab) -> None:
     assert once["spec"]["template"]["metadata"]["annotations"][ROTATION] == "r-1"
     assert (once["metadata"]["generation"], again["metadata"]["generation"]) == (2, 2)
     backend.close()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"metadata": {}},
+        {"metadata": {"resourceVersion": "1"}, "spec": "x"},
+        {"metadata": {"resourceVersion": "1"}, "spec": {"template": "x"}},
+        {"metadata": {"resourceVersion": "1"}, "spec": {"updateStrategy": "x"}},
+    ],
+)
+def test_what_only_resembles_a_workload_is_no_answer(
+    consumers: SimulatedKubernetes, backend: KubernetesBackend, found: dict[str, Any]
+) -> None:
+    """Whoever answers so is no API server: nothing is restarted on its word."""
+    consumers.intercept = lambda request: AnswerInstead(Answer.of(found)) if request.verb == "get" else None
+    with pytest.raises(UnavailableError) as caught:
+        backend.announce(place(backend, "Deployment"), rotation="r-1")
+    assert caught.value.hint == "nothing was changed"
