@@ -17,7 +17,7 @@ from rotator.doctor.evidence import Login, TokenSeen, lists
 from rotator.doctor.finding import Diagnosis, Finding, Kind, found
 from rotator.doctor.gather import Look
 from rotator.doctor.given import TICKET_LIFE, Given, Ticket
-from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
+from rotator.doctor.token_checks import namesake, secret_wrong, why_forbidden, why_no_user, why_refused
 from rotator.errors import ConfigError, UnavailableError
 from rotator.model import Secret, Token, TokenId
 from rotator.proxmox_answer import ANYTHING
@@ -155,6 +155,7 @@ class Reception:
         yield from self._of_user(given.userid)
         answer = self.visits.log_in(self.asked.address, given.userid, password)
         if answer.status == UNAUTHORIZED:
+            yield from filter(None, [namesake(self._user(given.userid))])
             evidence = f"PVE lists {given.userid}, enabled and not expired; yet it answered `{answer.said}`, once"
             known = given.userid in self.look.users
             said = evidence if known else f"PVE answered `{answer.said}`, once; the operator does not see the user"

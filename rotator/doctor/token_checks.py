@@ -16,13 +16,21 @@ from rotator.view import at
 
 
 def realm_wrong(seen: TokenSeen) -> Finding | None:
-    """Look for the realm among PVE's, and for the user in another one."""
+    """Look for the realm among PVE's; and for the user in another one, if all users are seen."""
     if seen.user is not None:
         return None
-    name, _, realm = seen.token.userid.rpartition("@")
+    realm = seen.token.userid.rpartition("@")[2]
     if seen.realms and realm not in seen.realms:
         evidence = f"PVE has the realms {', '.join(seen.realms)}, and none called {realm}"
         return found("realm-wrong", evidence, about=seen.values)
+    return namesake(seen) if seen.everybody else None
+
+
+def namesake(seen: TokenSeen) -> Finding | None:
+    """See a user of the same name in another realm; it explains a refusal, where the user itself may be unseen."""
+    if seen.user is not None:
+        return None
+    name = seen.token.userid.rpartition("@")[0]
     twins = sorted(userid for userid in seen.users if userid.rpartition("@")[0] == name)
     if not twins:
         return None
@@ -91,7 +99,7 @@ def secret_wrong(seen: TokenSeen) -> Finding | None:
     if seen.login is not Login.REFUSED or seen.is_elsewhere:
         return None
     if seen.state is None:
-        return found("login-refused", "PVE answered 401 to it, once", about=seen.values)
+        return namesake(seen) or found("login-refused", "PVE answered 401 to it, once", about=seen.values)
     evidence = "PVE lists the token, it has not expired, its user is enabled; yet it answered 401, once"
     return found("secret-wrong", evidence, about=seen.values)
 

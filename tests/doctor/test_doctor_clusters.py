@@ -364,6 +364,18 @@ def test_what_an_operator_cannot_see_of_itself_is_said(clinic: Clinic) -> None:
     assert f"when {OPERATOR}!op ends" in only(unknown)
 
 
+def test_a_namesake_in_another_realm_does_not_make_a_user_that_cannot_be_seen_a_wrong_one(clinic: Clinic) -> None:
+    """The operator sees the members of its group alone: its consumers are let in, and it may not manage them."""
+    clinic.pve.cluster.plant(lambda state: state.without_grant("/", LOOKER, "Looker"))
+    clinic.change_user(groups=frozenset())
+    clinic.pve.add_user(USER.replace("@pve", "@pam"), groups=[GROUP])
+    results = clinic.doctor()
+    assert codes_of(results) == ["operator: operator-cannot-manage"]
+    assert max(it["exit_code"] for it in results) == 4
+    clinic.pve.delete_token(clinic.current)
+    assert "credential: realm-wrong" in clinic.codes()
+
+
 def test_a_user_that_cannot_be_seen_is_not_guessed_at(clinic: Clinic) -> None:
     """PVE refuses its token, and the operator may not know why: just that is said."""
     clinic.pve.cluster.plant(lambda state: state.without_grant("/", LOOKER, "Looker"))

@@ -15,8 +15,9 @@ import yaml
 from rotator.doctor.given import read_given
 from rotator.doctor.request import read_url
 from rotator.testing.pve import AnswerInstead
+from rotator.testing.state import Holder
 from tests.cli.lab import USER, only
-from tests.doctor.clinic import GROUP, PASSWORD, Clinic, codes_of
+from tests.doctor.clinic import GROUP, OPERATOR, PASSWORD, Clinic, codes_of
 
 API = "/api2/json"
 PERSON = "person@pve"
@@ -234,6 +235,15 @@ def test_a_login_in_the_wrong_realm_is_named(clinic: Clinic) -> None:
     for form in ("username=person%40pam&password=x", "username=person&realm=pam&password=x"):
         assert clinic.request(form) == ["request: realm-wrong"]
     assert clinic.refused() == 0
+
+
+def test_a_login_that_is_refused_may_be_meant_for_another_realm(clinic: Clinic) -> None:
+    """The operator does not see who is in no group of its own: PVE's refusal comes first, the namesake explains it."""
+    clinic.pve.cluster.plant(lambda state: state.without_grant("/", Holder("user", OPERATOR), "Looker"))
+    person(clinic)
+    clinic.pve.add_user("person@pam")
+    assert clinic.request("username=person%40pam&password=x") == ["request: realm-wrong"]
+    assert clinic.refused() == 1
 
 
 def test_a_call_that_takes_no_token_is_named(clinic: Clinic) -> None:
