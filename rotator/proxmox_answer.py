@@ -27,7 +27,7 @@ LOGIN = "/access/ticket"
 ANYTHING = "surrogatepass"
 """How a password is written: what is no text, as an environment or JSON may have it, is a wrong one and no crash."""
 _LONGEST = 400
-_ABSENT = re.compile(r"no such (?:token|user|role|group)|role '[^']*' does not exist")
+_ABSENT = re.compile(r"no such (?:token|user|role|group)|(?:role|auth domain) '[^']*' does not exist")
 _EXISTS = re.compile(r"Token already exists")
 _IN_THE_WAY = re.compile(r"got lock (?:request )?timeout|no quorum|cfs-lock")
 _UNDERSTOOD = re.compile(r"failed: 400 Parameter verification failed|does not look like a valid")

@@ -94,6 +94,11 @@ def _require_fitting(thing: Thing, wanted: Sequence[Thing], present: Present) ->
                 f"{userid} is disabled, and none of its tokens would log in",
                 hint=f"pveum user modify {userid} --enable 1",
             )
+        case User(userid) if userid not in present.users and realm_of(userid) not in present.realms:
+            raise RefusedError(
+                f"PVE has no realm {realm_of(userid)}, so no user {userid}",
+                hint=f"there is {', '.join(sorted(present.realms))}",
+            )
         case Entry(role=role) if role not in present.roles and not any(
             isinstance(it, Role) and it.name == role for it in wanted
         ):
@@ -110,6 +115,11 @@ def _require_fitting(thing: Thing, wanted: Sequence[Thing], present: Present) ->
             )
         case _:
             pass
+
+
+def realm_of(userid: str) -> str:
+    """Return what stands behind the last @."""
+    return userid.rpartition("@")[2]
 
 
 def _refuse_role(name: str, there: frozenset[str], wanted: frozenset[str]) -> None:

@@ -16,6 +16,8 @@ from tests.setup.lab import OPERATOR, Lab, changing
         (("--name", "1ci"), "Invalid value for --name: PVE token names begin with a letter"),
         (("--operator", "rotator"), "Invalid value for --operator: a user without its realm; write rotator@pve"),
         (("--operator", "ci@pve"), "ci@pve would manage its own tokens"),
+        (("--user", "ci@nowhere"), "PVE has no realm nowhere, so no user ci@nowhere do: there is pam, pve"),
+        (("--operator", "rotator@ldap"), "PVE has no realm ldap, so no user rotator@ldap do: there is pam, pve"),
         (("--group", "the rotated"), "Invalid value for --group: not the name of a group; write for example rotated"),
         (("--group", "rotàted"), "Invalid value for --group: not the name of a group"),
         (("--role", "Token Rotator"), "Invalid value for --role: not the name of a role"),
@@ -33,6 +35,12 @@ def test_a_wrong_option_is_told_before_anything_is_shown(new: Lab, options: tupl
     assert "bug" not in told
     assert result.exit_code in {2, 3, 4}
     assert (changing(new.pve), new.files()) == ([], [])
+
+
+def test_a_user_that_is_there_may_be_of_any_realm(new: Lab) -> None:
+    """It need not be made, so its realm does not matter."""
+    new.pve.cluster.plant(lambda state: state.with_user("ci@gone", state.users["root@pam"]))
+    assert new.init("--user", "ci@gone").exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "caf\udce9"])

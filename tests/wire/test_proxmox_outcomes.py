@@ -271,6 +271,7 @@ def test_reads_use_a_connection_again_and_changes_never(lab: Lab) -> None:
         (500, "no such token 'x' for user 'u@pve'", NotFoundError),
         (500, "ACL update failed: no such user ('nosuch@pve')", NotFoundError),
         (500, "ACL update failed: role 'NoSuch' does not exist", NotFoundError),
+        (500, "create user failed: auth domain 'nowhere' does not exist", NotFoundError),
         (500, "generating token failed: Token already exists.", ConflictError),
         (500, "updating token info failed: 400 Parameter verification failed.", RefusedError),
         (500, "value 'svc' does not look like a valid user name", RefusedError),
