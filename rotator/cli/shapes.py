@@ -179,9 +179,9 @@ class Unrotated(Shape):
 
     ``remarks`` are words: ``age-unknown``, ``never-expires``, ``privsep-off``, ``over-privileged`` (``risks`` says by
     what), ``permissions-unknown``, ``expired``, ``user-disabled``, ``operator`` (the rotator itself uses it),
-    ``unconfigured`` (it was issued here for a credential that is not configured any more). ``credential`` is the
-    configured one whose record holds it. ``name`` is what it was called, or would be, where it was chosen; ``added``
-    tells whether that was written into the configuration.
+    ``unconfigured`` (it was issued here for a credential that is not configured any more, or was given another user,
+    base or strategy since). ``credential`` is the configured one whose record holds it. ``name`` is what it was called,
+    or would be, where it was chosen; ``added`` tells whether that was written into the configuration.
     """
 
     cluster: str

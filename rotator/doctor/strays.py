@@ -12,6 +12,7 @@ from rotator.doctor.token_checks import held
 from rotator.errors import RotatorError
 from rotator.marker import Marker
 from rotator.model import Credential, Permissions, TokenId, TokenState, UserState
+from rotator.view import View, at_a_glance
 
 
 class Remark(StrEnum):
@@ -59,7 +60,7 @@ class Known:
     """What is known of tokens beside PVE's list: who we are, what is configured, what records hold."""
 
     owner: str
-    credentials: frozenset[str]
+    credentials: Sequence[Credential]
     operator: TokenId | None = None
     holders: Mapping[TokenId, str] | None = None
     """Which credential's record holds a token."""
@@ -67,11 +68,11 @@ class Known:
 
 def find(look: Look, owner: str, credentials: Sequence[Credential], holders: Mapping[TokenId, str]) -> list[Stray]:
     """Find the strays of a cluster, as far as the operator sees its users."""
-    known = Known(owner, frozenset(it.name for it in credentials), operator_of(look), holders)
+    known = Known(owner, credentials, operator_of(look), holders)
     now = look.pve.now()
     return [
         judged(look.pve.name, user, token, known, look.permissions_of(str(token.id)), now)
-        for user, token in unrotated(look.users.values(), known)
+        for user, token in unrotated(look.users.values(), known, now)
     ]
 
 
@@ -83,18 +84,25 @@ def operator_of(look: Look) -> TokenId | None:
         return None
 
 
-def unrotated(users: Iterable[UserState], known: Known) -> Iterator[tuple[UserState, TokenState]]:
-    """Yield the tokens without a marker, and those of ours whose credential is not configured any more."""
+def unrotated(users: Iterable[UserState], known: Known, now: datetime) -> Iterator[tuple[UserState, TokenState]]:
+    """Yield the tokens without a marker, and those of ours that no configured credential knows any more."""
     for user in sorted(users, key=lambda it: it.userid):
+        counted = rotated(user, known, now)
         for token in sorted(user.tokens, key=lambda it: it.id.name):
             marker = Marker.parse(token.comment)
-            if marker is None or is_left_over(marker, known):
+            if marker is None or (token.id not in counted and is_left_over(marker, token, known)):
                 yield user, token
 
 
-def is_left_over(marker: Marker, known: Known) -> bool:
-    """Say whether we issued it for a credential that is not configured any more."""
-    return marker.owner == known.owner and marker.credential not in known.credentials
+def rotated(user: UserState, known: Known, now: datetime) -> frozenset[TokenId]:
+    """Return the tokens of a user that its configured credentials take for their own."""
+    views = (View(at_a_glance(it, user, now)) for it in known.credentials if it.userid == user.userid)
+    return frozenset(token.id for view in views for token in view.ours)
+
+
+def is_left_over(marker: Marker, token: TokenState, known: Known) -> bool:
+    """Say whether we issued it for a credential that is configured no more or otherwise, and whose record lacks it."""
+    return marker.owner == known.owner and (known.holders or {}).get(token.id) != marker.credential
 
 
 def judged(  # noqa: PLR0917 - all that a remark depends on

@@ -96,6 +96,34 @@ def test_other_states_are_told_too(stray: Clinic) -> None:
     assert f"{USER}!foreign" not in by_token
 
 
+@pytest.mark.parametrize(
+    ("token", "change"),
+    [
+        (f"{USER}!build-3-aaaaa", {}),
+        (f"{USER}!ci-3-aaaaa", {"strategy": "regenerate"}),
+        ("other@pve!ci-3-aaaaa", {}),
+    ],
+    ids=["base", "strategy", "user"],
+)
+def test_what_its_credential_does_not_know_any_more_is_told(clinic: Clinic, token: str, change: dict[str, str]) -> None:
+    """Its base, strategy or user was changed since: it may live for ever, and nothing retires it."""
+    clinic.pve.add_user("other@pve", groups=[GROUP])
+    clinic.credentials[0].update(change)
+    clinic.write()
+    comment = Marker("lab", "ci", "r", Time().now(), published=True).comment()
+    clinic.pve.add_token(*token.split("!"), comment=comment)
+    assert found(clinic, token)["remarks"] == ["never-expires", "unconfigured"]
+
+
+def test_what_is_ours_or_named_by_one_of_ours_is_not_told(clinic: Clinic) -> None:
+    """The current token, and the one before it that was made before the credential was renamed."""
+    now = Time().now()
+    clinic.pve.add_token(USER, "build-3-aaaaa", comment=Marker("lab", "build", "r", now).comment())
+    successor = Marker("lab", "ci", "r", now, "build-3-aaaaa", published=True)
+    clinic.pve.add_token(USER, "ci-4-aaaaa", comment=successor.comment())
+    assert [it["token"] for it in listed(clinic)] == [f"{OPERATOR}!op"]
+
+
 def test_what_permissions_it_has_is_not_guessed(stray: Clinic) -> None:
     """Without Sys.Audit on /access the operator is not told."""
     stray.pve.cluster.plant(without_sight)
