@@ -24,8 +24,15 @@ Check = Callable[[OperatorSeen], Finding | None]
 def about(seen: OperatorSeen, **more: str) -> dict[str, str]:
     """Say what is known of the operator, for the text of a finding."""
     token = {"token": str(seen.token), "name": seen.token.name} if seen.token else {}
-    group = next((it for user in seen.users.values() for it in user.groups), "")
-    return {"operator": seen.userid, "userid": seen.userid, "cluster": seen.cluster, "group": group} | token | more
+    known = {"operator": seen.userid, "userid": seen.userid, "cluster": seen.cluster, "group": group_to_manage(seen)}
+    return known | token | more
+
+
+def group_to_manage(seen: OperatorSeen) -> str:
+    """Name a group of the consumers' users, "" where there is none: who manages one with root in it may do anything."""
+    users = (seen.users[it.userid] for it in seen.credentials if it.userid in seen.users)
+    roots = seen.users[ROOT].groups if ROOT in seen.users else ()
+    return next((group for user in users for group in sorted(user.groups) if group not in roots), "")
 
 
 def is_root(seen: OperatorSeen) -> Finding | None:

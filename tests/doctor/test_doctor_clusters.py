@@ -339,6 +339,20 @@ def test_what_is_wrong_with_the_operator_is_named_and_nothing_else(clinic: Clini
     assert max(it["exit_code"] for it in results) == 4
 
 
+@pytest.mark.parametrize("harm", [root, administrator, everybody])
+def test_nobody_is_told_to_let_an_operator_manage_a_group_that_root_is_in(clinic: Clinic, harm: Harm) -> None:
+    """Who manages root's group makes tokens of root@pam: the group is one of the consumers', or left to be chosen."""
+    clinic.pve.add_group("admins")
+    clinic.change_user("root@pam", groups=frozenset({"admins"}))
+    clinic.pve.add_user("alice@pve", groups=["admins"])
+    harm(clinic)
+    for groups, named in (({"admins", GROUP}, GROUP), ({"admins"}, "GROUP")):
+        clinic.change_user(groups=frozenset(groups))
+        finding = only(only([it for it in clinic.doctor() if it["kind"] == "operator"])["findings"])
+        grants = [it for it in finding["commands"] if it.startswith("pveum acl modify")]
+        assert [it.split()[3] for it in grants] == [f"/access/groups/{named}"]
+
+
 def test_a_refused_operator_is_tried_at_two_nodes_at_most(trio: Clinic) -> None:
     """Each refusal takes 3 s and is logged."""
     refused(trio)
