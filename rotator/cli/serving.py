@@ -93,8 +93,8 @@ def serve(
 ) -> None:
     """Rotate what is due, and go on doing so until stopped.
 
-    SIGHUP reads the configuration again and looks at everything; so does a change of the file. SIGTERM finishes what
-    is under way, a second one ends at once.
+    A change of the configuration is taken up, and what failed is tried again; SIGHUP reads it at once, and looks at
+    everything. SIGTERM finishes what is under way, a second one ends at once.
 
     Example: rotate serve
     """

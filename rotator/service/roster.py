@@ -116,13 +116,15 @@ class Roster:
     def renew(self, credentials: Iterable[Credential], now: datetime) -> None:
         """Take over a new configuration: who stays as he was keeps his place, everybody else is woken.
 
-        What somebody asked for is kept. Of the old one nothing else is, equal or not, so that it does not stay beside
-        the new one.
+        So is who is held after a failure: what stands elsewhere in it, as an operator, may be what mends that. What
+        somebody asked for is kept. Of the old one nothing else is, equal or not, so that it does not stay beside the
+        new one.
         """
 
         def renewed(entry: Entry | None, it: Credential) -> Entry:
             if entry and entry.credential == it:
-                return replace(entry, credential=it)
+                woken = replace(entry, change=now, why=Trigger.RELOAD, held_until=None) if entry.held_until else entry
+                return replace(woken, credential=it)
             return Entry(it, now, Trigger.RELOAD, wish=entry.wish if entry else None)
 
         with self._lock:

@@ -278,6 +278,25 @@ def test_a_wish_to_reload_looks_at_everything_and_forgets_the_waiting(street: St
     assert street.stands(service, "ci").failures == failures + 1
 
 
+def test_what_failed_is_tried_again_under_another_configuration(street: Street) -> None:
+    """It may be what mends it, as another operator does; nobody waits for six hours, nor sends a signal to a pod."""
+    credential = street.add("ci")
+    fails = [True]
+    street.guard = Outage(lambda label, _: fails[0] and label.startswith("POST"))
+    service = street.serve()
+    street.go_on(service, 10 * HOUR)
+    held = street.stands(service, "ci").backoff_until
+    assert held is not None
+    assert held - street.clock.now() > HOUR
+    fails[0] = False
+    street.touch()
+    street.go_on(service, MINUTE)
+    service.begin_due()
+    service.begin_due()
+    assert street.works(credential)
+    assert street.stands(service, "ci").state is State.WELL
+
+
 def test_what_is_paused_is_left_alone_until_it_is_asked_for(street: Street) -> None:
     """As on the command line: by name it is rotated."""
     street.add("ci", paused=True)
