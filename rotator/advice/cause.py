@@ -11,6 +11,7 @@ SHOWN: Mapping[str, str] = {
     "name": "NAME",
     "realm": "REALM",
     "group": "GROUP",
+    "others": "THE-OTHER-GROUPS",
     "path": "PATH",
     "role": "ROLE",
     "privilege": "PRIVILEGE",

@@ -98,7 +98,7 @@ OPERATORS = (
         "the operator is a member of a group that it manages, and no credential rotates it",
         "{operator} is in {group}, on which it holds User.Modify; that is only needed to rotate its own token",
         "it can give its own tokens no end, and make more of them",
-        ("pveum user modify {operator} --groups ''",),
+        ("pveum user modify {operator} --groups {others}",),
         "Datacenter > Permissions > Users > {operator} > Edit > Group",
     ),
     Cause(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -64,8 +65,9 @@ def manages_itself(seen: OperatorSeen) -> Finding | None:
     own = sorted({*(user.groups if user else ())} & {*seen.managed_groups})
     if seen.is_rotated or not own:
         return None
+    others = shlex.quote(",".join(sorted({*(user.groups if user else ())} - {*own})))
     evidence = f"{seen.userid} is in {own[0]}, and holds User.Modify on {GROUPS}/{own[0]}"
-    return too_much("operator-manages-itself", evidence, about(seen, group=own[0]))
+    return too_much("operator-manages-itself", evidence, about(seen, group=own[0], others=others))
 
 
 TOO_MUCH: tuple[Check, ...] = (is_root, is_administrator, manages_everybody, manages_itself)

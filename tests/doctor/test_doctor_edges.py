@@ -26,6 +26,18 @@ def at_path(path: str, fault: Fault) -> Callable[[Request], Fault | None]:
     return lambda request: fault if request.path == path else None
 
 
+@pytest.mark.parametrize(("others", "stays"), [((), "''"), (("people", "admins"), "admins,people")])
+def test_an_operator_in_its_own_group_keeps_its_other_groups(
+    clinic: Clinic, others: tuple[str, ...], stays: str
+) -> None:
+    """PVE is told all groups that a user stays in; whoever typed none took it out of all."""
+    for group in others:
+        clinic.pve.add_group(group)
+    clinic.change_user(OPERATOR, groups=frozenset({GROUP, *others}))
+    finding = only(only([it for it in clinic.doctor() if it["findings"]])["findings"])
+    assert finding["commands"] == [f"pveum user modify {OPERATOR} --groups {stays}"]
+
+
 def test_a_node_that_refuses_the_operator_alone_lags_behind(trio: Clinic) -> None:
     """It was cut off before the operator's token was made, so it cannot even say that it has no quorum."""
     trio.pve.nodes[2].quorate = False
