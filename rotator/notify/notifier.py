@@ -43,6 +43,8 @@ class Notifier:
         self._open_way = open_way
         self._recorder = recorder
         self._outboxes: dict[ChannelSettings, Outbox] = {}
+        self._leaving: list[Outbox] = []
+        """Those that are configured no more and have something left."""
         self._scribe = self._writing(recorder)
         audit = settings.telling.audit
         self.vigil = Vigil(rules_of(settings), clock.now, told_before(audit.path) if audit else {})
@@ -53,17 +55,22 @@ class Notifier:
         self.settings = settings
         self.vigil.rules = rules_of(settings)
         channels = settings.telling.notify.channels
-        for it in self._outboxes.keys() - set(channels):
-            self._outboxes[it].hurry()
+        self._let_go(*(self._outboxes[it] for it in self._outboxes.keys() - set(channels)))
         self._outboxes = {it: self._outboxes.get(it) or self._made(it) for it in channels}
 
     def record_by(self, recorder: Recorder | None) -> None:
         """Write to another audit trail from now on, or to none; the one before gets what was told by then."""
         past, self._recorder = self._recorder, recorder
-        self._scribe.hurry()
+        self._let_go(self._scribe)
         self._scribe = self._writing(recorder)
         if past:
             past.close()
+
+    def _let_go(self, *boxes: Outbox) -> None:
+        """Let outboxes send what they have; at the end they are waited for like all others."""
+        for box in boxes:
+            box.hurry()
+        self._leaving = [it for it in (*self._leaving, *boxes) if not it.is_empty]
 
     def _made(self, channel: ChannelSettings) -> Outbox:
         return Outbox(channel.name, self._open_way(channel), lose=self._lose)
@@ -81,22 +88,26 @@ class Notifier:
             if self._recorder:
                 self._scribe.put(made)
 
+    @property
+    def _boxes(self) -> tuple[Outbox, ...]:
+        return (*self._leaving, *self._outboxes.values(), self._scribe)
+
     def hurry(self) -> None:
         """Send what is left without pauses; nobody waits for it."""
-        for box in (*self._outboxes.values(), self._scribe):
+        for box in self._boxes:
             box.hurry()
 
     def drain(self, seconds: float) -> None:
         """Wait until everybody has been told or given up, for so long at most."""
         end = monotonic() + seconds
-        for box in (*self._outboxes.values(), self._scribe):
+        for box in self._boxes:
             box.drain(max(0.0, end - monotonic()))
 
     def close(self, seconds: float) -> None:
         """Send what is left, for so long at most."""
         self.hurry()
         end = monotonic() + seconds
-        for box in (*self._outboxes.values(), self._scribe):
+        for box in self._boxes:
             box.close(max(0.0, end - monotonic()))
         if self._recorder:
             self._recorder.close()

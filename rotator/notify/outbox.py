@@ -62,6 +62,12 @@ class Outbox:
         self._is_at_one = False
         self._thread: Thread | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is left to be sent."""
+        with self._changed:
+            return not self._queue and not self._is_at_one
+
     def put(self, notice: Notice) -> None:
         """Take a notice; never waits."""
         with self._changed:

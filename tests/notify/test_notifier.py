@@ -115,6 +115,34 @@ def test_another_configuration_is_taken_up(tmp_path: Path) -> None:
     assert set(desk.given) >= {("ops", "locked-out ci"), ("ops", "failed ci"), ("pager", "failed ci")}
 
 
+@pytest.mark.parametrize(("seconds", "sent", "counted"), [(0.0, 0, [2]), (PATIENCE, 2, [])])
+def test_who_is_configured_no_more_is_waited_for_at_the_end(
+    tmp_path: Path, seconds: float, sent: int, counted: list[int]
+) -> None:
+    """A configuration comes and the service is restarted, as one deployment does both; its receiver is slow."""
+    lost, given = list[int](), list[str]()
+    answers, sending = threading.Event(), threading.Event()
+
+    def slow(channel: ChannelSettings) -> Send:
+        def send(_notice: Notice) -> None:
+            sending.set()
+            assert answers.wait(PATIENCE)
+            given.append(channel.name)
+
+        return send
+
+    notifier = Notifier(settings_of(tmp_path, OPS), Time(), slow, lose=lost.append)
+    notifier.tell([news(Occasion.FAILED), news(Occasion.FAILED)])
+    assert sending.wait(PATIENCE)
+    notifier.renew(settings_of(tmp_path))
+    notifier.renew(settings_of(tmp_path, PAGER))
+    if seconds:
+        answers.set()
+    notifier.close(seconds)
+    assert (len(given), lost) == (sent, counted)
+    answers.set()
+
+
 def test_another_audit_trail_is_taken_up(tmp_path: Path) -> None:
     """With the configuration that names it: what is told later is not in a file that is configured no more."""
     trails, bugs = [tmp_path / "old.jsonl", tmp_path / "new.jsonl"], list[Exception]()
