@@ -89,10 +89,11 @@ class Round:
     def greet(self) -> None:
         """Write up which endpoints answer, where there are several: a rotation goes on to the next without a word."""
         standing = self.rounds.board.standing.clusters.get(self.cluster)
-        if standing is None or len(standing.endpoints) == 1 or not standing.is_reachable:
+        addresses = self.generation.settings.clusters[self.cluster].endpoints
+        if standing is None or len(addresses) == 1 or not standing.is_reachable:
             return
         pve, found = self.generation.fleet.open_cluster(self.cluster), dict[str, str]()
-        for address, endpoint in zip(standing.endpoints, pve.endpoints, strict=False):
+        for address, endpoint in zip(addresses, pve.endpoints, strict=False):
             if self.rounds.goes_on():
                 greeting = pve.greet(endpoint)
                 found[address] = (greeting.message or greeting.code) if greeting.code else ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rotator.errors import ConfigError
 from rotator.pve import Pve
 from rotator.service.service import Service
 from rotator.service.telling import cluster as told
+from rotator.settings import Settings
 from tests.service.world import Street
 
 HOUR = timedelta(hours=1)
@@ -63,6 +67,42 @@ def test_a_cluster_that_cannot_be_opened_is_no_bug(tmp_path: Path) -> None:
     stands = service.board.standing.clusters["one"]
     assert (stands.reason, stands.greetings) == ("operator-unusable", {})
     assert street.bugs == []
+
+
+class Moving(Street):
+    """A street whose cluster gets other addresses."""
+
+    addresses: tuple[str, ...] = ("old-a:8006", "old-b:8006")
+
+    def load(self) -> Settings:
+        """Read the configuration with the addresses of now."""
+        settings = super().load()
+        one = replace(settings.clusters["one"], endpoints=self.addresses)
+        return replace(settings, clusters={"one": one})
+
+
+def test_who_answers_is_told_of_the_addresses_that_were_asked(tmp_path: Path) -> None:
+    """Those that come with another configuration meanwhile are not taken for the ones in their places."""
+    street = Moving(tmp_path, nodes=2)
+    street.add("ci")
+    street.pves["one"].nodes[0].down = True
+    service = street.serve()
+
+    def moved_meanwhile(label: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
+        if label == "GET /access/users" and street.addresses[0] == "old-a:8006":
+            street.addresses = ("new-a:8006", "new-b:8006")
+            service.reload()
+            service.begin_due()
+        return call()
+
+    service.begin_due()
+    street.guard = moved_meanwhile
+    look = service.board.standing.clusters["one"].next_look
+    assert look is not None
+    street.clock.pass_by(look - street.clock.now() + timedelta(seconds=1))
+    service.begin_due()
+    assert service.board.standing.clusters["one"].endpoints == street.addresses
+    assert shown(service) == [None, None]
 
 
 def test_a_cluster_of_one_node_is_asked_nothing_more(tmp_path: Path) -> None:
