@@ -157,6 +157,20 @@ def test_a_second_run_changes_nothing_and_undo_takes_all_away(node: Node) -> Non
     assert node.undo() == ""
 
 
+def test_notes_of_another_owner_are_not_mixed_with_ones_own(node: Node) -> None:
+    """Whoever mistyped the owner, undid it and began again had notes by which nothing could be undone any more."""
+    assert node.run("--owner", "lap", "--user", CI, "--grant", "/vms=PVEVMUser").returncode == 0
+    node.undo()
+    calls = changing(node.lab.pve)
+    for dry in ((), ("--dry-run",)):
+        done = node.set_up(*dry)
+        assert (done.returncode, changing(node.lab.pve)) == (2, calls)
+        assert "set-up.made is of the owner lap" in done.stderr
+    assert node.set_up("--made", "lab.made").returncode == 0
+    node.undo("--made", "lab.made")
+    assert node.lab.is_fresh()
+
+
 def test_what_others_made_or_use_stays(node: Node) -> None:
     """A group that was there before, a role that somebody else holds, and a user with a token of somebody's."""
     pve = node.lab.pve
