@@ -86,22 +86,23 @@ def test_who_answers_is_told_of_the_addresses_that_were_asked(tmp_path: Path) ->
     street = Moving(tmp_path, nodes=2)
     street.add("ci")
     street.pves["one"].nodes[0].down = True
-    service = street.serve()
+    service, is_look = street.serve(), list[bool]()
 
     def moved_meanwhile(label: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
-        if label == "GET /access/users" and street.addresses[0] == "old-a:8006":
+        if label == "GET /access/users" and is_look and street.addresses[0] == "old-a:8006":
             street.addresses = ("new-a:8006", "new-b:8006")
             service.reload()
             service.begin_due()
         return call()
 
-    service.begin_due()
     street.guard = moved_meanwhile
+    service.begin_due()
     look = service.board.standing.clusters["one"].next_look
     assert look is not None
     street.clock.pass_by(look - street.clock.now() + timedelta(seconds=1))
+    is_look.append(True)
     service.begin_due()
-    assert service.board.standing.clusters["one"].endpoints == street.addresses
+    assert service.board.standing.clusters["one"].endpoints == ("new-a:8006", "new-b:8006")
     assert shown(service) == [None, None]
 
 
