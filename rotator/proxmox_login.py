@@ -191,7 +191,17 @@ class TicketOperator:
                 f"the second factor of {self._login.userid} is {' or '.join(sorted(offered))}, which needs a browser",
                 hint="add a one-time password or recovery codes to that user, or log in as another",
             )
-        return self._post(endpoint, **{"tfa-challenge": given["ticket"], "password": response(self._login.otp())})
+        return self._post(
+            endpoint, **{"tfa-challenge": given["ticket"], "password": response(self._code(self._login.otp))}
+        )
+
+    def _code(self, otp: Callable[[], Secret]) -> Secret:
+        """Get a code. Where that fails, the endpoint that asked for it is well, and no other one helps."""
+        try:
+            return otp()
+        except UnavailableError as error:
+            message = f"PVE asks for a second factor of {self._login.userid}, and getting one failed: {error}"
+            raise UnauthenticatedError(message, hint=error.hint) from error
 
     def _post(self, endpoint: Endpoint, **form: str) -> Mapping[str, Any]:
         call = Call(self._cluster, str(endpoint), "POST", LOGIN, self._login.userid)

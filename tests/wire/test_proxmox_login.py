@@ -224,6 +224,18 @@ def test_a_missing_or_wrong_second_factor_is_not_accepted(lab: Lab) -> None:
     assert "000000" not in caught.value.message + caught.value.hint
 
 
+def test_a_second_factor_that_cannot_be_got_is_no_failure_of_an_endpoint(lab: Lab) -> None:
+    """Its key is in a store that is down: that is said, and no other node is asked with the password."""
+    administrator(lab, totp_secret=TOTP_SECRET)
+
+    def otp() -> Secret:
+        raise UnavailableError("the vault is sealed", hint="unseal it")
+
+    with pytest.raises(UnauthenticatedError, match=r"a second factor of admin@pve.*: the vault is sealed$") as caught:
+        lab.cluster(login=TicketLogin(ADMIN, PASSWORD, otp)).users()
+    assert (caught.value.hint, logins(lab)) == ("unseal it", 1)
+
+
 def test_a_wrong_password_is_not_accepted_and_not_repeated(lab: Lab) -> None:
     """A lock-out after some tries is near enough; and what was wrong is not told to the world."""
     administrator(lab)
