@@ -184,6 +184,20 @@ _STATES = (
 """By status and a part of what was said: the state in which no request is taken at all, and what to do."""
 
 
+_DECISIVE = (
+    _CONFLICT,
+    _CAS_REQUIRED,
+    "namespace not found",
+    *_NO_ROUTE.pattern.split("|"),
+    *(part for _, part, _, _ in _STATES if part),
+)
+
+
+def decisive(text: str) -> str:
+    """Return as much of the server's words as decides what they mean, if the others cannot be shown."""
+    return ", ".join(part for part in _DECISIVE if part in text)
+
+
 def _state(answer: Answer) -> tuple[str, str]:
     for status, part, what, hint in _STATES:
         if answer.status == status and part in answer.said:

@@ -107,6 +107,8 @@ class KvOne:
         answer = self._login.ask(call, write_v1(location.mount, location.path, data))
         if not answer.is_fine:
             raise refusal(call, answer)
+        if answer.status == OK and "request_id" not in answer.body:  # a proxy's page; Vault says 204, or more than that
+            raise garbled(call, answer)
         return self._version(data)
 
     def _version(self, data: Mapping[str, Any]) -> Version:

@@ -21,6 +21,8 @@ TOKEN_VARIABLES = ("VAULT_TOKEN", "BAO_TOKEN")
 _LONGEST_WAIT = 300
 _PORTS = {"http": 80, "https": 443}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
+"""What no name of a file in UTF-8 has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def _source(value: object) -> Source:
     match value:
         case {"env": str(variable), **rest} if not rest and _VARIABLE.fullmatch(variable):
             return EnvSource(variable)
-        case {"file": str(path), **rest} if not rest and path.startswith("/"):
+        case {"file": str(path), **rest} if not rest and path.startswith("/") and not _NO_NAME.search(path):
             return FileSource(Path(path))
     raise ValueError("must be {env: NAME} or {file: /path}; no secret stands in a configuration")
 
@@ -169,7 +171,7 @@ class BackendSettings(_Settings):
     @field_validator("ca", "client_cert", "client_key")
     @classmethod
     def _check_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_absolute():
+        if value is not None and (not value.is_absolute() or _NO_NAME.search(str(value))):
             raise ValueError("must be an absolute path to a PEM file")
         return value
 

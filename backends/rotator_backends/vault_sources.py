@@ -15,6 +15,8 @@ from rotator.model import Secret
 from rotator_backends.vault_settings import TOKEN_VARIABLES, EnvSource, Source
 
 _LONGEST = 65_536
+_HALF = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes in the environment that are not UTF-8."""
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -55,6 +57,8 @@ def _from_environment(variable: str) -> Secret:
     value = os.environ.get(variable, "").strip()
     if not value:
         raise ConfigError(f"auth: {variable} is not set", hint="set it where `rotate` is started")
+    if _HALF.search(value):
+        raise ConfigError(f"auth: {variable} is no text in UTF-8", hint="set it to the secret alone, as it was given")
     return Secret(value)
 
 

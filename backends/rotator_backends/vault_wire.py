@@ -33,7 +33,7 @@ from hvac.exceptions import VaultError
 
 from rotator.errors import ConfigError
 from rotator.model import Secret
-from rotator_backends.vault_answers import Answer, Silence
+from rotator_backends.vault_answers import Answer, Silence, decisive
 from rotator_backends.vault_login import Clock
 from rotator_backends.vault_operations import Operation
 from rotator_backends.vault_settings import BackendSettings
@@ -302,7 +302,7 @@ def _said(body: Mapping[str, Any], sent: _Sent) -> str:
     errors = body.get("errors")
     text = " ".join(", ".join(str(error) for error in errors).split()) if isinstance(errors, list) else ""
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return "" if sent.is_in(text) else text[:_LONGEST]
+    return decisive(text) if sent.is_in(text) else text[:_LONGEST]
 
 
 def _texts(value: object) -> Iterator[str]:

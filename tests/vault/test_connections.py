@@ -29,7 +29,7 @@ from rotator_backends.vault import VaultBackend
 from rotator_backends.vault_answers import Answer
 from rotator_backends.vault_settings import backend_settings
 from rotator_backends.vault_wire import MOMENT, Wire
-from tests.vault.failing import LOOK, PLACE, SHORT, failing, of_writes, read, write
+from tests.vault.failing import LOOK, PLACE, SHORT, UNKNOWN, failing, of_writes, read, write
 from tests.vault.lab import RECORD, Simulated, simulated
 
 
@@ -255,6 +255,33 @@ def test_what_is_no_vault_is_no_empty_record(tmp_path: Path, raw: bytes, why: st
         with pytest.raises((UnavailableError, RefusedError)) as caught:
             backend.read(PLACE)
         assert caught.value.message.endswith(why)
+        backend.close()
+
+
+def as_version_one(page: bytes) -> Callable[[socket.socket], None]:
+    """Answer as a mount of KV version 1 without a record does, and to a write with a page."""
+
+    def behave(link: socket.socket) -> None:
+        asked = link.recv(65536)
+        status, body = 404, b'{"errors": []}'
+        if asked.startswith(b"PUT "):
+            status, body = 200, page
+        elif b"/ui/mounts/" in asked:
+            status, body = 200, b'{"data": {"type": "kv", "options": {"version": "1"}}}'
+        head = b"HTTP/1.1 %d Answer\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        link.sendall(head % (status, len(body)) + body)
+        link.close()
+
+    return behave
+
+
+@pytest.mark.parametrize("page", [b"<html>please log in", b'{"login": 1}'])
+def test_a_page_of_a_proxy_is_no_write(tmp_path: Path, page: bytes) -> None:
+    """KV version 1 says nothing of what it has written: only Vault's own answers mean that it is."""
+    with listening(as_version_one(page)) as address:
+        backend = VaultBackend.configure({**settings(f"http://{address}", tmp_path), "kv_version": 1})
+        expected = f"cannot write secret/ci at http://{address}: the answer (status 200) is not one of Vault's"
+        assert failing(write(backend), by=OutcomeUnknownError) == (expected, UNKNOWN)
         backend.close()
 
 

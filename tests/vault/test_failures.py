@@ -180,6 +180,24 @@ def test_a_conflict_in_the_last_moment_is_one(sim: Simulated) -> None:
     assert sim.raw(PLACE)["metadata"]["version"] == 2
 
 
+@pytest.mark.parametrize("word", ["check", "current", "version"])
+def test_a_conflict_is_one_whatever_others_keep_in_the_record(sim: Simulated, word: str) -> None:
+    """A value of theirs may be a word of what the server says, which is not shown then, but understood."""
+    sim.admin().secrets.kv.v2.create_or_update_secret("ci", {"theirs": word}, mount_point="secret")
+    backend, other = sim.backend(), sim.backend()
+    found = backend.read(PLACE)
+    assert found is not None
+
+    def write_first(request: VaultRequest) -> None:
+        if request.method == "PUT":
+            sim.server.intercept = None
+            other.write(PLACE, RECORD, expected=found.version)
+
+    sim.server.intercept = write_first
+    attempt = lambda: backend.write(PLACE, RECORD, expected=found.version)  # noqa: E731 - as the others
+    assert failing(attempt, by=ConflictError)[0].endswith("it was changed by somebody else")
+
+
 def test_a_conflict_after_a_deletion_is_one(sim: Simulated) -> None:
     """Two writers replace a deleted version: the number is compared all the same."""
     backend, other = sim.backend(), sim.backend()

@@ -93,6 +93,15 @@ def test_an_empty_variable_is_told(sim: Simulated, monkeypatch: pytest.MonkeyPat
     assert error.message == "auth: MY_TOKEN is not set"
 
 
+def test_a_variable_that_is_no_text_is_told(sim: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be sent, which is no fault of the connection."""
+    monkeypatch.setenv("MY_PASSWORD", "hunter2\udcff")
+    auth = {"method": "userpass", "username": "ci", "password": {"env": "MY_PASSWORD"}}
+    error = refused(sim.backend(auth=auth), by=ConfigError)
+    assert error.message == "auth: MY_PASSWORD is no text in UTF-8"
+    assert "hunter2" not in repr(error.__dict__)
+
+
 def test_what_does_not_fit_into_a_header_is_no_token(sim: Simulated) -> None:
     """An HTTP library would show it in its complaint; ours does not."""
     error = refused(sim.as_token(Secret("two words\r\nof a token")), by=ConfigError)
