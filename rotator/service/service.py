@@ -239,7 +239,7 @@ class Service:
             look = next_look(settings.service, cluster, axis=axis, wall=wall)
             if roster := self._rosters.get(cluster):
                 roster.renew(credentials, axis)
-                roster.look = look
+                roster.look = look if axis < roster.look.at else roster.look  # one that is due is not put off
                 self._plan(cluster)
             else:
                 self._rosters[cluster] = Roster(credentials, look, axis, why)

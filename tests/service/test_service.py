@@ -278,6 +278,26 @@ def test_a_wish_to_reload_looks_at_everything_and_forgets_the_waiting(street: St
     assert street.stands(service, "ci").failures == failures + 1
 
 
+@pytest.mark.parametrize("cron", [None, "0 3 * * 0"])
+def test_a_look_whose_time_has_come_is_not_lost_to_another_configuration(street: Street, cron: str | None) -> None:
+    """Both come at once, as when the file is made anew each Sunday night: the next look is a week away."""
+    street.service_settings = ServiceSettings(cron=cron)
+    street.add("ci")
+    count = counted(street)
+    service = street.serve()
+    service.begin_due()
+    look = service.board.standing.clusters["one"].next_look
+    assert look is not None
+    street.clock.pass_by(look - street.clock.now() - timedelta(seconds=1))
+    street.touch()
+    service.begin_due()
+    before = count()
+    street.clock.pass_by(timedelta(seconds=2))
+    service.begin_due()
+    assert street.closed == 1
+    assert count() - before == 1
+
+
 def test_what_failed_is_tried_again_under_another_configuration(street: Street) -> None:
     """It may be what mends it, as another operator does; nobody waits for six hours, nor sends a signal to a pod."""
     credential = street.add("ci")
