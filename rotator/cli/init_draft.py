@@ -74,7 +74,7 @@ def new_draft(path: Path, answers: Answers) -> Draft:
     """Make a configuration of answers, and check it as any other. Raises: ``ConfigError``; ``RefusedError``."""
     things = tuple(Noted(thing, is_made=False) for thing in things_of(answers))
     text = config_text(answers)
-    made = tuple(str(it) for it in own_files(path, answers.operator_place) if not it.exists())
+    made = tuple(str(it) for it in own_files(path, answers.operator_place) if not files.is_there(it))
     if unfit := next((it for it in made if it.splitlines() != [it] or not is_text(it)), None):
         message = f"these answers make no configuration; nothing was changed: no line of it can hold the name {unfit!a}"
         raise ConfigError(message, hint="name another folder with --config, or another place")

@@ -90,8 +90,8 @@ def leaving(draft: Draft, *, is_whole: bool) -> list[Path]:
 
     The lock that the store made beside the record goes before it: later nobody would know of it.
     """
-    found = [path for name in draft.journal.files if (path := Path(name)).exists() and is_ours(draft, path)]
-    locks = [lock for path in found if (lock := path.with_name(f".{path.name}.lock")).exists()]
+    found = [path for name in draft.journal.files if files.is_there(path := Path(name)) and is_ours(draft, path)]
+    locks = [lock for path in found if files.is_there(lock := path.with_name(f".{path.name}.lock"))]
     own = [draft.path] if is_whole and draft.journal.is_untouched(draft.text) else []
     return [*locks, *found, *own]
 

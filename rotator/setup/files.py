@@ -35,6 +35,15 @@ def remove(path: Path) -> None:
         raise ConfigError(f"{path} cannot be removed: {error.strerror}", hint=f"rm {path}") from None
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is such a file. Raises: ``ConfigError`` where that cannot be seen."""
+    try:
+        return path.exists()
+    except OSError as error:
+        hint = "name another place, or look who may enter its folder"
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+
+
 def read(path: Path) -> str | None:
     """Read a file; None when there is none. Raises: ``ConfigError``."""
     try:

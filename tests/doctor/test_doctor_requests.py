@@ -385,9 +385,10 @@ def test_a_header_comes_from_a_file(clinic: Clinic) -> None:
     assert clinic.codes("--header", str(file)) == []
 
 
-def test_a_secret_in_an_argument_is_refused_and_not_repeated(clinic: Clinic) -> None:
-    """Everybody on the machine can read arguments, so it is to be changed."""
-    result = clinic.call("doctor", "--header", f"PVEAPIToken={USER}!t=not-to-be-repeated")
+@pytest.mark.parametrize("more", ["", "A" * 350])
+def test_a_secret_in_an_argument_is_refused_and_not_repeated(clinic: Clinic, more: str) -> None:
+    """Everybody on the machine can read arguments, so it is to be changed; a ticket is longer than a file's name."""
+    result = clinic.call("doctor", "--header", f"PVEAPIToken={USER}!t=not-to-be-repeated{more}")
     assert result.exit_code == 2
     assert "change that secret" in " ".join(result.output.replace("│", " ").split())
     assert "not-to-be-repeated" not in result.output

@@ -43,6 +43,14 @@ def test_a_user_that_is_there_may_be_of_any_realm(new: Lab) -> None:
     assert new.init("--user", "ci@gone").exit_code == 0
 
 
+def test_a_place_that_cannot_be_looked_at_is_told_before_anything_is_made(new: Lab) -> None:
+    """Its name is too long for a file; a folder that one may not enter is met in the same way."""
+    result = new.init("--operator-place", f"path={new.folder}/{'x' * 300}.json")
+    assert result.exit_code == 3
+    assert "cannot be read: File name too long" in result.stderr
+    assert (changing(new.pve), new.files()) == ([], [])
+
+
 @pytest.mark.parametrize("name", ["two\nlines", "caf\udce9"])
 def test_a_folder_whose_name_no_line_can_hold_is_told_before_anything_is_made(new: Lab, name: str) -> None:
     """The notes name the files that were made, one on a line: such a configuration could not be read, or written."""
