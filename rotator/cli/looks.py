@@ -9,7 +9,7 @@ import click
 
 from rotator.cli import invocation
 from rotator.cli.invocation import Command, Invocation
-from rotator.cli.output import NOTHING, Report, Table, block, page_of, without_empty
+from rotator.cli.output import NOTHING, Report, Table, alike, block, page_of, without_empty
 from rotator.cli.planning import plan_of
 from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
@@ -55,7 +55,7 @@ def status(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
         standings = look(fleet, credentials)
     results = [stands(standing) for standing in standings]
     code = gravest(map(meaning, standings))
-    return Report(results, [table_of(results), *map(remark, filter(is_remarkable, results))], code)
+    return Report(results, [table_of(results), *map(remark, alike(filter(is_remarkable, results)))], code)
 
 
 def stands(standing: Standing) -> Stands:
@@ -163,7 +163,7 @@ def verify(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
         proofs = [it for proven in in_lanes(fleet, credentials, prove, unproven) for it in proven]
     results = [verified(proof) for proof in proofs]
     rows = [(it.credential, it.destination or NOTHING, it.token or NOTHING, it.message) for it in results]
-    bad = [block(f"{it.credential}  {it.message}", hint=it.hint) for it in results if it.exit_code and it.hint]
+    bad = [block(f"{it.credential}  {it.message}", hint=it.hint) for it in alike(results) if it.exit_code and it.hint]
     table = Table(("credential", "destination", "token", "verdict"), rows)
     return Report(results, [table, *bad], gravest(proof.exit_code for proof in proofs))
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import click
 
-from rotator.cli.shapes import Document, Fault, Shape
+from rotator.cli.shapes import Document, Fault, Planned, Ran, Shape, Stands, Verified
 from rotator.cli.streams import failure_of, is_narrow
 from rotator.cli.voice import say
 from rotator.errors import ExitCode
 from rotator.printing import printable
 
+OfOne = TypeVar("OfOne", Planned, Ran, Stands, Verified)
+"""What is told of one credential."""
 INDENT = "    "
 EXPLAIN = "rotate explain"
 WITHOUT_A_PERSON = frozenset({ExitCode.DONE, ExitCode.IN_FLIGHT})
@@ -114,6 +117,14 @@ def draw(table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     Console(file=sys.stdout).print(drawn)
+
+
+def alike(results: Iterable[OfOne]) -> list[OfOne]:
+    """Put together, under all names, what failed for several credentials alike: where the first one stood."""
+    names: dict[OfOne, list[str]] = {}
+    for it in results:
+        names.setdefault(replace(it, credential="") if it.exit_code else it, []).append(it.credential)
+    return [replace(it, credential=", ".join(dict.fromkeys(who))) for it, who in names.items()]
 
 
 def block(

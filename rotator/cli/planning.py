@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rotator.backend import Backend
-from rotator.cli.output import INDENT, Report, block, page_of
+from rotator.cli.output import INDENT, Report, alike, block, page_of
 from rotator.cli.shapes import Planned, PlannedStep
 from rotator.cli.standing import Standing, look
 from rotator.errors import ExitCode
@@ -53,7 +53,7 @@ def plan_of(fleet: Fleet, credentials: Sequence[Credential], request: Request | 
     standings = look(fleet, credentials, request)
     results = [planned(standing, fleet.backends) for standing in standings]
     code = gravest(standing.survey.exit_code for standing in standings)
-    return Report(results, [told(result) for result in results], code)
+    return Report(results, [told(it) for it in alike(results)], code)
 
 
 def planned(standing: Standing, backends: Mapping[str, Backend]) -> Planned:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rotator import bugs, fleet
 from rotator.cli.logs import unheeded
-from rotator.cli.output import Report, block, page_of
+from rotator.cli.output import Report, alike, block, page_of
 from rotator.cli.shapes import Ran
 from rotator.cli.stopping import Stop
 from rotator.cli.voice import say
@@ -51,7 +51,7 @@ def report(results: Sequence[Result], stop: Stop) -> Report:
     ran = [ran_of(result) for result in results]
     code = stop.exit_code if stop.signal else gravest(result.exit_code for result in results)
     width = max((len(it.credential) for it in ran), default=0)
-    return Report(ran, [told(it, width) for it in ran] or ["nothing to do: no credential is left"], code)
+    return Report(ran, [told(it, width) for it in alike(ran)] or ["nothing to do: no credential is left"], code)
 
 
 def ran_of(result: Result) -> Ran:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -280,3 +281,30 @@ def test_status_takes_no_published_token_for_an_orphan(lab: Lab) -> None:
 def test_ages_are_as_exact_as_they_matter(seconds: int | None, shown: str) -> None:
     """Hours on the first days, then days."""
     assert coarse(seconds) == shown
+
+
+def test_what_several_credentials_fail_for_alike_is_said_once(lab: Lab) -> None:
+    """A cluster that is down is one thing to mend, however many tokens it has; all of them are named, JSON has each."""
+    lab.add_cluster("two")
+    for name, cluster in (("ci", "one"), ("web", "two"), ("db", "two"), ("old", "one"), ("older", "one")):
+        lab.add(name, cluster=cluster, paused=name.startswith("old"))
+    lab.call("due")
+    lab.clusters["two"].close()
+    for command in ("due", "plan", "status", "verify"):
+        said = lab.call(command).stdout
+        assert len(re.findall(r"^web, db  .*connection refused", said, flags=re.MULTILINE)) == 1, said
+        assert said.count("more: rotate explain connection-refused") == 1
+        results = lab.json(command)["results"]
+        assert sorted({it["credential"] for it in results if it["exit_code"]}) == ["db", "web"]
+    lines = lab.call("plan").stdout.splitlines()
+    assert [it.partition(" ")[0] for it in lines if "paused" in it] == ["old", "older"]
+
+
+def test_what_only_looks_alike_is_said_of_each(lab: Lab) -> None:
+    """Two records that cannot be read are two things to mend."""
+    for name in ("ci", "web"):
+        place = lab.folder / f"of-{name}.json"
+        place.mkdir()
+        lab.add(name, destination={"path": str(place)})
+    said = lab.call("due").stdout
+    assert [it.partition(" ")[0] for it in said.splitlines() if "failed (record-unreadable)" in it] == ["ci", "web"]
