@@ -5,10 +5,12 @@ Only gauges: what a single run counts would begin at nothing each time, and a ra
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import MappingProxyType
@@ -96,7 +98,10 @@ class Single:
     def push(self, gateway: str, shard: str = "") -> None:
         """Push to a gateway, in the place of what the same installation pushed last. Raises: ``OSError``."""
         group = {"owner": self._settings.owner} | ({"shard": shard} if shard else {})
-        push_to_gateway(gateway, JOB, self._registry, group, TIMEOUT)
+        try:
+            push_to_gateway(gateway, JOB, self._registry, group, TIMEOUT)
+        except HTTPException:
+            raise OSError(errno.EPROTO, "it does not speak HTTP") from None
 
     def _clusters(self) -> set[str]:
         return {it.cluster for it in self._credentials}

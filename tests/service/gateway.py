@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+NO_HTTP = 0
+"""The status of something else that listens there."""
+
+
 @dataclass
 class Gateway:
     """A Pushgateway, as far as pushing goes."""
@@ -27,6 +31,9 @@ def listening() -> Iterator[Gateway]:
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             made.pushed.append((self.command, self.path, body))
+            if made.status == NO_HTTP:
+                self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+                return
             self.send_response(made.status)
             self.end_headers()
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.service.metrics import METRICS, Kind
 from tests.cli.lab import Lab
-from tests.service.gateway import Gateway, listening
+from tests.service.gateway import NO_HTTP, Gateway, listening
 
 
 def values(text: str) -> dict[tuple[str, ...], float]:
@@ -101,6 +101,10 @@ def test_what_becomes_of_the_metrics_does_not_change_how_a_run_ends(lab: Lab, ga
     assert "the metrics were not written to" in found.stderr
     assert "No such file or directory" in found.stderr
     assert f"the metrics were not pushed to {gateway.url}" in found.stderr
+    gateway.status = NO_HTTP
+    found = lab.call("due", "--push-gateway", gateway.url)
+    assert found.exit_code == 0
+    assert f"the metrics were not pushed to {gateway.url}: it does not speak HTTP" in found.stderr
     lab.pve.nodes[0].down = True
     found = lab.call("now", "--all", "--push-gateway", "http://127.0.0.1:1")
     assert found.exit_code == 4
