@@ -199,8 +199,8 @@ class Observation:
 
     ``tokens`` are all tokens of the user, read *after* the destinations: a token that the record names and the list
     lacks is really gone. ``now`` is PVE's clock. ``user_usable`` is False when the user is disabled or has expired.
-    ``accepted`` tells whether the primary's record logs in: asked only
-    when a rotation was left unfinished, else None.
+    ``accepted`` tells whether the primary's record logs in: asked only when a rotation was left unfinished, or when a
+    mirror has another secret of a pinned token, else None.
     """
 
     credential: Credential

@@ -50,9 +50,19 @@ def observe_tokens(seen: Observation, pve: Pve) -> Observation:
     """
     seen = replace(seen, tokens=pve.tokens(seen.credential.userid), now=pve.now())
     view = View(seen)
-    if view.record and view.marker and not view.is_finished and seen.user_usable:
+    if view.record and view.marker and is_doubtful(view) and seen.user_usable:
         seen = replace(seen, accepted=is_accepted(view.record, pve))
     return seen
+
+
+def is_doubtful(view: View) -> bool:
+    """Whether the record is unfinished, or a mirror has another secret of the one name that a pinned token keeps.
+
+    Which of the two is the newer one the name does not tell then: the record may have been read just before somebody
+    replaced it, or from a replica that lags behind.
+    """
+    others = (it.token for it in view.seen.destinations if isinstance(it, Held) and it.token != view.record)
+    return not view.is_finished or (view.is_pinned and any(others))
 
 
 def read(destination: Destination, backends: Mapping[str, Backend]) -> Held | Unread:

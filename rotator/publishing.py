@@ -246,15 +246,25 @@ def mirror(act: Act, index: int) -> None:
         except LostError:
             raise
         except RotatorError as error:
+            require_still_published(act)
             named = "" if destination.label in error.message else f"{destination.label}: "
             raise failed_mirror(act, f"{named}{error}", error.hint) from error
         if held.token and is_of_another_rotation(act, held.token, before):
             raise LostError(f"{destination.label} was given {held.token.id} by somebody else in between")
         if held.token != act.current:
+            require_still_published(act)
             raise LockedOutError(
                 f"{destination.label} gives back something else than was written",
                 hint="find out what changes the record on its way; the old token stays valid until then",
             )
+
+
+def require_still_published(act: Act) -> None:
+    """Raise ``LostError`` when a pinned token was given another secret since: who did that writes the mirrors."""
+    primary = act.credential.primary
+    held = read(primary, act.ports.backends) if act.view.is_pinned else Held(act.current)
+    if isinstance(held, Held) and held.token != act.current:
+        raise LostError(f"{primary.label} was changed by somebody else in between")
 
 
 def announce(act: Act, index: int) -> None:

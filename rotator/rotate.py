@@ -313,6 +313,8 @@ def do(act: Act, step: steps.Step) -> None:  # noqa: C901, PLR0912 - one line fo
         case steps.Issue():
             issuing.issue(act, step)
         case steps.Regenerate():
+            if act.seen.accepted is False:  # by now somebody else may have published another secret, which would die
+                publishing.require_unchanged(act, act.seen.primary)
             issuing.regenerate(act, step)
         case steps.GrantRoles():
             issuing.grant(act)

@@ -230,3 +230,45 @@ def test_nobody_marks_a_secret_that_somebody_else_has_regenerated_since(w: World
     assert (result.exit_code, result.done, w.works()) == (0, ("published-token-dead",), True)
     assert "mark!failed" in w.steps()
     assert comes_to_rest(w, ci) == "ci"
+
+
+def in_two_places(w: World) -> Credential:
+    """Plant a pinned token that is due, with a mirror."""
+    return w.due(
+        strategy=Strategy.REGENERATE, overlap=timedelta(), destinations=(w.place("ci.json"), w.place("mirror.json"))
+    )
+
+
+def test_a_record_that_was_read_too_early_is_not_copied_over_a_newer_secret(w: World) -> None:
+    """Another rotator replaced it before the mirror was read; the name does not tell which of the two is newer."""
+    ci = in_two_places(w)
+    w.meanwhile(Operation.READ, lambda: w.run(ci), number=2)
+    result = w.run(ci)
+    assert (result.exit_code, result.reason) == (0, "up-to-date")
+    assert w.works("ci.json")
+    assert w.works("mirror.json")
+    assert w.steps().count("regenerate") == 1
+
+
+def test_a_dead_record_is_not_copied_over_a_mirror_that_works(w: World) -> None:
+    """Somebody put an older state back, which is marked as published; both places work in the end."""
+    ci = in_two_places(w)
+    backup = w.read()
+    w.run(ci)
+    w.write(backup)
+    assert w.run(ci).done == ("published-token-dead",)
+    assert w.works("ci.json")
+    assert w.works("mirror.json")
+
+
+@pytest.mark.parametrize("operation", [Operation.WRITE, Operation.READ])
+def test_whose_mirror_was_written_by_somebody_faster_has_lost_and_locks_nobody_out(
+    w: World, operation: Operation
+) -> None:
+    """The other one has put its own secret everywhere since; exit code 5 would tell of a lock-out that is not there."""
+    ci = in_two_places(w)
+    w.meanwhile(operation, lambda: w.run(ci, forced=True), number={Operation.WRITE: 2, Operation.READ: 4}[operation])
+    result = w.run(ci)
+    assert (result.exit_code, result.reason) == (0, "up-to-date")
+    assert w.works("ci.json")
+    assert w.works("mirror.json")
