@@ -24,15 +24,17 @@ export class Rotating {
     this.dialog.showModal();
   }
 
+  // Until the answer comes somebody may have left, and asked about another one.
   async send() {
     this.go.disabled = true;
-    const error = await wish(this.name);
-    this.said.textContent = error;
-    this.go.disabled = false;
-    if (!error) {
-      this.dialog.close();
-      this.asked(this.name);
+    const name = this.name;
+    const error = await wish(name);
+    if (this.name === name) {
+      this.said.textContent = error;
+      this.go.disabled = false;
+      if (!error) this.dialog.close();
     }
+    if (!error) this.asked(name);
   }
 }
 

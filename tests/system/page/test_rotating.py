@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from rotator.settings import ListenSettings
 from tests.system.page.conftest import Stage
@@ -70,6 +70,29 @@ def test_a_rotation_is_asked_for_explained_confirmed_and_done(
     expect(dialog).to_contain_text(re.compile("asked for, by session [0-9a-f]{8}"))
     expect(dialog).to_contain_text("rotate explain forced")
     assert not page.evaluate("document.cookie")
+
+
+@pytest.mark.usefixtures("calm")
+def test_an_answer_that_comes_late_is_about_the_credential_that_was_asked_for(
+    stage: Stage, listen: ListenSettings, canary: str
+) -> None:
+    """Meanwhile somebody may ask about another one: that question stays open, and nothing is said to be done for it."""
+    stage.show(stage.scene.standing([stage.scene.fine("ci"), stage.scene.fine("grafana")]))
+    page = stage.open(listen=listen)
+    log_in(page, canary)
+    held: list[Route] = []
+    page.route("**/api/v1/rotate", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no method of C
+    page.get_by_role("button", name="Rotate ci now").click()
+    with page.expect_request("**/api/v1/rotate"):
+        page.get_by_role("button", name="Rotate now", exact=True).click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Rotate grafana now").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Rotate grafana now?")
+    held[0].fulfill(status=202, json={"credential": "ci", "who": "session 0a1b2c3d"})
+    expect(page.locator("#news")).to_have_text("ci will be rotated now")
+    expect(dialog).to_contain_text("Rotate grafana now?")
+    expect(page.locator("[data-name=grafana] .act")).to_have_text("Rotate now")
 
 
 @pytest.mark.usefixtures("calm")
