@@ -36,11 +36,13 @@ class ProxmoxAccess(ProxmoxCluster):
         domains = self._read("access", "domains")
         with self._api.understood("users, groups, roles, realms and permissions"):
             return Present(
-                groups={row["groupid"]: row.get("comment") or "" for row in groups},
-                roles={row["roleid"]: frozenset(filter(None, (row.get("privs") or "").split(","))) for row in roles},
+                groups={rows.text(row["groupid"]): row.get("comment") or "" for row in groups},
+                roles={rows.text(row["roleid"]): privileges(row) for row in roles},
                 users={row["userid"]: account(row) for row in users},
-                acl=frozenset(Held(row["path"], row["roleid"], row["type"], row["ugid"]) for row in acl),
-                realms=frozenset(row["realm"] for row in domains),
+                acl=frozenset(
+                    Held(*(rows.text(row[key]) for key in ("path", "roleid", "type", "ugid"))) for row in acl
+                ),
+                realms=frozenset(rows.text(row["realm"]) for row in domains),
             )
 
     def make(self, thing: Plain, comment: str) -> None:
@@ -91,6 +93,11 @@ class ProxmoxAccess(ProxmoxCluster):
         """Work as the operator from now on, and list a user's tokens."""
         self.switch(operator)
         return self.tokens(userid)
+
+
+def privileges(row: Any) -> frozenset[str]:  # noqa: ANN401 - JSON
+    """Read those of a row of ``GET /access/roles``."""
+    return frozenset(filter(None, (row.get("privs") or "").split(",")))
 
 
 def account(row: Any) -> Account:  # noqa: ANN401 - JSON

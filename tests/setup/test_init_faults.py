@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -24,6 +26,7 @@ from rotator.testing.pve import Fault as PveFault
 from tests.another_user import SOMEBODY
 from tests.contract.memory import MemoryBackend
 from tests.setup.lab import OPERATOR, ROOT, Lab
+from tests.wire.lab import Rogue, answer
 
 LOCK = AnswerInstead(500, "cfs-lock 'file-user_cfg' error: got lock request timeout")
 CHANGES = 8
@@ -151,6 +154,26 @@ def test_an_operator_that_vanished_meanwhile_is_told(access: ProxmoxAccess) -> N
     """Somebody cleared the record between its writing and its proof."""
     with pytest.raises(RefusedError, match="is not where it was stored"):
         Worker(access, place()).prove([OPERATOR])
+
+
+@pytest.mark.parametrize("path", ["groups", "roles", "users", "acl", "domains"])
+@pytest.mark.parametrize("name", ["null", "7", "[]", "{}"])
+def test_a_list_of_what_has_no_names_is_no_pves(path: str, name: str) -> None:
+    """They are searched, sorted and written in sentences later."""
+    keys = ("groupid", "roleid", "userid", "realm", "path", "type", "ugid")
+    row = ",".join(f'"{key}":{name}' for key in keys).encode()
+
+    def listing(rogue: Rogue, link: Any) -> None:  # noqa: ANN401 - a socket, plain or not
+        while request := rogue.read(link):
+            is_odd = f"/access/{path}".encode() in request.split(b" ")[1]
+            link.sendall(answer(b'{"data":[%s]}' % (b"{%s}" % row if is_odd else b"")))
+
+    with Rogue(listing) as rogue:
+        operator = Token(TokenId(OPERATOR, "op"), Secret("0" * 8))
+        trust = TlsTrust(fingerprint=rogue.fingerprint)
+        access = ProxmoxAccess("odd", [rogue.endpoint], login=lambda: operator, trust=trust)
+        with closing(access), pytest.raises(UnavailableError, match="answered with something unexpected"):
+            access.present()
 
 
 # the operator's place, in a store that fails
