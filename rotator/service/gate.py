@@ -50,6 +50,7 @@ class Gate:
         self._lock = Lock()
         self._known: Secret | None = None
         self._since: float | None = None
+        self._is_away = False
         self._key = secrets.token_bytes(32)
         self.guesses = Guesses(clock)
 
@@ -71,7 +72,7 @@ class Gate:
         """Say whether this is the token; takes as long for a wrong one as for a right one."""
         known = self._current()
         is_right = bool(shown) and known is not None and hmac.compare_digest(shown, known.reveal().encode())
-        if not is_right:
+        if known is not None and not is_right:
             self.guesses.add()
         return is_right
 
@@ -93,11 +94,14 @@ class Gate:
 
     def _ask(self) -> None:
         try:
-            self._known = self._long()
+            self._known, self._is_away = self._long(), False
         except GuessableError as error:
             log.warning("%s; nobody gets in by it", error.message)
-        except RotatorError:
-            return
+        except RotatorError as error:
+            if not self._is_away:
+                holds = "the one that was known holds on" if self._known else "nobody gets in"
+                log.warning("service.token cannot be read: %s; %s", error.message, holds)
+            self._is_away = True
 
     def _long(self) -> Secret:
         token = self._read()

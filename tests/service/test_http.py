@@ -250,15 +250,24 @@ def test_a_store_that_hangs_holds_nobody_up_who_shows_the_token_that_was_known(h
     assert not gate.admits(f"Bearer {FIRST}")
 
 
-def test_nobody_comes_in_while_the_token_was_never_read(house: House) -> None:
-    """Also not with an empty one."""
+def test_nobody_comes_in_while_the_token_was_never_read(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Also not with an empty one. That it cannot be read is told, once, and nobody is said to guess at it."""
+    answers: list[Secret | None] = [None, None, Secret(FIRST), None]
 
     def read() -> Secret:
-        raise UnavailableError("not now")
+        if (answer := answers.pop(0)) is None:
+            raise UnavailableError("vault: not now")
+        return answer
 
     gate = Gate(read, house.street.clock)
     assert not gate.admits("Bearer ")
-    assert not gate.admits("")
+    assert not any(gate.admits(f"Bearer {FIRST}") for _ in range(20))
+    assert not gate.guesses.are_many
+    for is_admitted in (False, True, True):
+        house.street.clock.sleep(61)
+        assert gate.admits(f"Bearer {FIRST}") is is_admitted
+    told = "service.token cannot be read: vault: not now"
+    assert caplog.messages == [f"{told}; nobody gets in", f"{told}; the one that was known holds on"]
 
 
 @dataclass(frozen=True)
