@@ -174,6 +174,7 @@ class Access:
         if fault:
             raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
         _check_encrypted(found, self._source)
+        found.api_key = {name: _sendable(key, self._source) for name, key in found.api_key.items()}
         found.refresh_api_key_hook = None  # would read the login in the middle of a call; a 401 makes us do it
         found.retries = False  # urllib3 then repeats nothing at all, and raises errors as they are
         configured: client.Configuration = found
@@ -241,6 +242,14 @@ def _check_encrypted(found: client.Configuration, source: str) -> None:
     if not found.verify_ssl:
         hint = "put certificate-authority-data in the place of insecure-skip-tls-verify"
         raise RefusedError(f"{source}: the server's certificate would not be checked", hint=hint)
+
+
+def _sendable(login: str, source: str) -> str:
+    """Return a login without the newline that a file may end with, as kubectl reads it; refuse what is no header."""
+    text = login.strip()
+    if not (text.isascii() and text.isprintable()):
+        raise RefusedError(f"{source}: its token cannot be sent", hint="a token is one word of plain characters")
+    return text
 
 
 class Cluster:

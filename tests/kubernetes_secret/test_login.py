@@ -243,6 +243,34 @@ def test_a_kubeconfig_that_makes_no_sense_is_refused_without_its_content(lab: Si
     assert token not in shown(caught.value)
 
 
+def name_token(lab: SimulatedLab, path: Path) -> KubernetesBackend:
+    """Make a backend whose kubeconfig names a file for the token."""
+    text = json.loads(lab.kubeconfig.read_text())
+    text["users"][0]["user"] = {"tokenFile": str(path)}
+    lab.kubeconfig.write_text(json.dumps(text))
+    return lab.backend()
+
+
+def test_a_token_file_may_end_with_a_newline(lab: SimulatedLab, tmp_path: Path) -> None:
+    """As one made by an editor does, and as kubectl reads it."""
+    (tmp_path / "token").write_text(f"{lab.cluster.issue_token(ROTATOR)}\n")
+    backend = name_token(lab, tmp_path / "token")
+    assert backend.write(CI, pair(1), expected=None)
+    backend.close()
+
+
+@pytest.mark.parametrize("odd", ["\r\nhush", " \N{SNOWMAN}"])
+def test_what_does_not_fit_into_a_header_is_no_token(lab: SimulatedLab, tmp_path: Path, odd: str) -> None:
+    """It is found before anything is sent: the outcome of a write is known, and nobody shows the token."""
+    (tmp_path / "token").write_text(f"hush{odd}", newline="")
+    backend = name_token(lab, tmp_path / "token")
+    with pytest.raises(RefusedError) as caught:
+        backend.write(CI, pair(1), expected=None)
+    assert caught.value.message == f"kubeconfig {lab.kubeconfig}: its token cannot be sent"
+    assert "hush" not in shown(caught.value)
+    backend.close()
+
+
 def test_a_kubeconfig_that_is_not_there_is_refused() -> None:
     """With the path that was looked at."""
     backend = KubernetesBackend.configure({}, surroundings=NOWHERE)
