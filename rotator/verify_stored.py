@@ -30,15 +30,17 @@ class Proof:
     hint: str = ""
 
 
-def prove(lane: Lane, credential: Credential) -> list[Proof]:
+def prove(lane: Lane, credential: Credential, *, refused: RotatorError | None = None) -> list[Proof]:
     """Read every destination and log in on every endpoint with exactly what was read; changes nothing.
+
+    ``refused`` is why PVE does not let the operator in: it is not asked then, and what a token may do is not known.
 
     A rotation may end what was read meanwhile, so that where somebody seems to be locked out it is looked at again.
     """
     proofs: list[Proof] = []
     for _ in range(MOST_LOOKS):
         held = read_all(lane, credential)
-        proofs = prove_all(lane, credential, held)
+        proofs = prove_all(lane, credential, held, refused)
         if is_well(proofs) or read_all(lane, credential) == held:
             break
     return proofs
@@ -54,17 +56,24 @@ def is_well(proofs: Iterable[Proof]) -> bool:
     return all(proof.exit_code is not ExitCode.LOCKED_OUT for proof in proofs)
 
 
-def prove_all(lane: Lane, credential: Credential, held: Sequence[Held | Unread]) -> list[Proof]:
+def prove_all(
+    lane: Lane, credential: Credential, held: Sequence[Held | Unread], refused: RotatorError | None
+) -> list[Proof]:
     """Judge what all destinations hold."""
     primary = held[0].token if isinstance(held[0], Held) else None
     return [
-        prove_one(lane.pve, credential, destination, it, primary)
+        prove_one(lane.pve, credential, destination, it, primary, refused)
         for destination, it in zip(credential.destinations, held, strict=True)
     ]
 
 
-def prove_one(
-    pve: Pve, credential: Credential, destination: Destination, held: Held | Unread, primary: Token | None
+def prove_one(  # noqa: PLR0917 - all that a verdict depends on
+    pve: Pve,
+    credential: Credential,
+    destination: Destination,
+    held: Held | Unread,
+    primary: Token | None,
+    refused: RotatorError | None,
 ) -> Proof:
     """Judge what one destination holds."""
 
@@ -76,7 +85,7 @@ def prove_one(
         return proof(ExitCode.FAILED, held.message, held.hint)
     if held.token is None:
         return proof(ExitCode.LOCKED_OUT, "holds no token", f"issue the first: rotate now {credential.name}")
-    code, message, hint = try_token(pve, credential, held.token)
+    code, message, hint = try_token(pve, credential, held.token, refused)
     if code is ExitCode.DONE and held.token != primary:
         return proof(ExitCode.FAILED, "works, but is not what the primary holds", "finish it: rotate due")
     if code is ExitCode.DONE and not held.is_complete:
@@ -85,10 +94,12 @@ def prove_one(
     return proof(code, message, hint)
 
 
-def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode, str, str]:
+def try_token(
+    pve: Pve, credential: Credential, token: Token, refused: RotatorError | None
+) -> tuple[ExitCode, str, str]:
     """Say what happens to a consumer that uses this token: how grave it is, in words, and a hint."""
     try:
-        require = requirement(pve, credential)
+        require = anything if refused else requirement(pve, credential)
     except RotatorError as error:  # asked as the operator: says nothing of the token
         return ExitCode.FAILED, f"cannot be judged: {error}", error.hint
     try:
@@ -104,7 +115,10 @@ def try_token(pve: Pve, credential: Credential, token: Token) -> tuple[ExitCode,
         return ExitCode.FAILED, f"cannot be tried: {error}", error.hint
     except RotatorError as error:
         return ExitCode.LOCKED_OUT, f"logs in; {error}", error.hint
-    return ExitCode.DONE, f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint", ""
+    works = f"works; no answer from {', '.join(silent)}" if silent else "works on every endpoint"
+    if refused:
+        return ExitCode.FAILED, f"{works}; what it may do cannot be judged: {refused}", refused.hint
+    return ExitCode.DONE, works, ""
 
 
 def log_in_everywhere(pve: Pve, token: Token) -> list[str]:
@@ -126,12 +140,16 @@ def requirement(pve: Pve, credential: Credential) -> Callable[[Permissions], Non
         wanted = privileges_of(credential.grants, pve)
         return partial(require_grants, wanted, credential.userid)
     if credential.privsep:
-        return lambda _effective: None
+        return anything
     try:
         before = pve.permissions_of(credential.userid)
     except RefusedError:  # without Sys.Audit on /access there is nothing to compare with
-        return lambda _effective: None
+        return anything
     return lambda effective: require_those_of_user(credential, before, effective)
+
+
+def anything(_effective: Permissions) -> None:
+    """Require nothing."""
 
 
 def require_those_of_user(credential: Credential, before: Permissions, after: Permissions) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import click
 
@@ -15,7 +18,7 @@ from rotator.cli.shapes import Retiring, Stands, Verified
 from rotator.cli.standing import Standing, look
 from rotator.durations import spell_duration
 from rotator.errors import ExitCode, RotatorError
-from rotator.fleet import gravest, in_lanes
+from rotator.fleet import OPERATOR_UNUSABLE, Fleet, Lane, gravest, in_lanes, unreached_for
 from rotator.model import Credential
 from rotator.policy import Reason
 from rotator.verify_stored import Proof, prove
@@ -160,16 +163,21 @@ def verify(asked: Invocation, *, names: Sequence[str], parallel: int) -> Report:
     """
     credentials = asked.chosen(names)
     with asked.looking(parallel=parallel) as fleet:
-        proofs = [it for proven in in_lanes(fleet, credentials, prove, unproven) for it in proven]
+        proven = in_lanes(fleet, credentials, prove, partial(unlisted, fleet))
+    proofs = [it for each in proven for it in each]
     results = [verified(proof) for proof in proofs]
     rows = [(it.credential, it.destination or NOTHING, it.token or NOTHING, it.message) for it in results]
-    bad = [block(f"{it.credential}  {it.message}", hint=it.hint) for it in alike(results) if it.exit_code and it.hint]
+    said = alike(replace(it, destination="", token="") for it in results if it.exit_code and it.hint)
+    bad = [block(f"{it.credential}  {it.message}", hint=it.hint) for it in said]
     table = Table(("credential", "destination", "token", "verdict"), rows)
     return Report(results, [table, *bad], gravest(proof.exit_code for proof in proofs))
 
 
-def unproven(credential: Credential, error: RotatorError) -> list[Proof]:
-    """Make the proof of a credential whose cluster was not reached."""
+def unlisted(fleet: Fleet, credential: Credential, error: RotatorError) -> list[Proof]:
+    """Prove a credential whose cluster did not let the operator in without it; where nobody answers it is not tried."""
+    if unreached_for(error) == OPERATOR_UNUSABLE:
+        with suppress(RotatorError):
+            return prove(Lane(fleet.open_cluster(credential.cluster), {}, fleet), credential, refused=error)
     return [Proof(credential.name, credential.cluster, "", error.exit_code, error.message, hint=error.hint)]
 
 

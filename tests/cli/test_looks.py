@@ -308,3 +308,33 @@ def test_what_only_looks_alike_is_said_of_each(lab: Lab) -> None:
         lab.add(name, destination={"path": str(place)})
     said = lab.call("due").stdout
     assert [it.partition(" ")[0] for it in said.splitlines() if "failed (record-unreadable)" in it] == ["ci", "web"]
+
+
+def test_verify_tries_what_consumers_read_although_pve_refuses_the_operator(lab: Lab) -> None:
+    """Whether somebody is locked out matters most then; the operator is not shown to PVE again for each credential."""
+    for name in ("ci", "web", "db"):
+        lab.add(name)
+    lab.call("due")
+    lab.pve.cluster.plant(lambda state: state.without_token("op@pve", "rot"))
+    gone = lab.record("web")["token_id"].rpartition("!")[2]
+    lab.pve.cluster.plant(lambda state: state.without_token(USER, gone))
+    lab.forget_calls()
+    found = {it["credential"]: it for it in lab.json("verify")["results"]}
+    assert {name: it["exit_code"] for name, it in found.items()} == {"ci": 4, "web": 5, "db": 4}
+    works = "works on every endpoint; what it may do cannot be judged: GET /access/users"
+    assert found["ci"]["message"].startswith(works)
+    assert found["web"]["message"].startswith("does not log in: ")
+    asked = [call.path for call in lab.pve.calls if call.status == 401]
+    assert asked.count("/access/users") == len(asked) - 1
+    said = lab.call("verify").stdout
+    assert (said.count(f"\nci, db  {works}"), said.count("asks which")) == (1, 1)
+
+
+def test_verify_tries_nobody_where_the_cluster_is_down(lab: Lab) -> None:
+    """Each try would wait as long; that nobody answers is said of all."""
+    lab.add("ci")
+    lab.call("due")
+    lab.pve.close()
+    (found,) = lab.json("verify")["results"]
+    assert (found["exit_code"], found["destination"]) == (4, "")
+    assert "connection refused" in found["message"]
