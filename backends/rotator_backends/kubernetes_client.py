@@ -174,6 +174,8 @@ class Access:
         if fault:
             raise RefusedError(f"{self._source}: {fault}", hint=self._hint)
         _check_encrypted(found, self._source)
+        if urlsplit(found.host).scheme == "http":  # on this machine; a proxy of the environment would read the secrets
+            found.proxy = None
         found.api_key = {name: _sendable(key, self._source) for name, key in found.api_key.items()}
         found.refresh_api_key_hook = None  # would read the login in the middle of a call; a 401 makes us do it
         found.retries = False  # urllib3 then repeats nothing at all, and raises errors as they are

@@ -335,6 +335,27 @@ def test_a_proxy_of_kubectl_on_this_machine_may_speak_http(lab: SimulatedLab) ->
     backend.close()
 
 
+def test_what_is_on_this_machine_is_never_asked_by_way_of_another(
+    lab: SimulatedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library takes HTTP_PROXY from the environment, which would read login and secret in the clear."""
+    heard: list[object] = []
+    here = ApiServer(lambda message, _: answered(message, lab.cluster), None)
+    elsewhere = ApiServer(lambda message, _: heard.append(message), None)
+    lab.kubeconfig.write_text(lab.kubeconfig.read_text().replace(lab.cluster.url, f"http://127.0.0.1:{here.start()}"))
+    port = elsewhere.start()
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    backend = lab.backend(timeout="2s")
+    try:
+        backend.write(CI, pair(1), expected=None)
+    finally:
+        backend.close()
+        elsewhere.close()
+        here.close()
+    assert heard == []
+
+
 def test_the_kubeconfig_is_never_written_to(lab: SimulatedLab) -> None:
     """The library would put refreshed logins back into it."""
     lab.kubeconfig.chmod(0o400)
