@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.errors import ExitCode
+from rotator.fleet import OPERATOR_UNUSABLE
 from rotator.plan import STOPPED
 from rotator.policy import Reason
 from rotator.rotate import CLUSTER_UNREACHABLE, INTERRUPTED, Result
@@ -15,6 +16,8 @@ from rotator.service.standing import CredentialStanding, Ended, State, TokenSigh
 
 PERSON = STOPPED - {Reason.RECORD_UNREADABLE}
 """Reasons that no retry takes away. A store that cannot be read may be down; that one gets its retries."""
+UNSEEN = frozenset({CLUSTER_UNREACHABLE, OPERATOR_UNUSABLE})
+"""Reasons that tell of the cluster, and nothing of the credential."""
 AFTER = timedelta(seconds=1)
 """How long after a change somebody is woken: PVE's clock is known to half a second."""
 SOONEST = timedelta(seconds=5)
@@ -99,15 +102,19 @@ def standing_after(
 
 
 def state_of(before: State, result: Result, failures: int, backoff: Backoff) -> State:
-    """Say in a word how a credential stands; who was locked out stays so until something is well again."""
+    """Say in a word how a credential stands.
+
+    Who was locked out stays so until something is well again; who needs a person, while nobody can look.
+    """
     if result.exit_code is ExitCode.DONE:
         return State.PAUSED if result.reason == Reason.PAUSED else State.WELL
     if before is State.LOCKED_OUT or result.exit_code is ExitCode.LOCKED_OUT:
         return State.LOCKED_OUT
     if result.exit_code is ExitCode.IN_FLIGHT:
         return State.WAITING
-    is_spent = backoff.is_spent(failures)
-    return State.NEEDS_ATTENTION if is_spent or result.reason in PERSON else State.FAILING
+    is_left = before is State.NEEDS_ATTENTION and result.reason in UNSEEN
+    needs_person = is_left or backoff.is_spent(failures) or result.reason in PERSON
+    return State.NEEDS_ATTENTION if needs_person else State.FAILING
 
 
 def _on_the_wall(when: datetime | None, moment: Moment) -> datetime | None:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.errors import ExitCode
+from rotator.fleet import OPERATOR_UNUSABLE
 from rotator.model import Credential, Destination, Request
-from rotator.rotate import Result
+from rotator.policy import Reason
+from rotator.rotate import CLUSTER_UNREACHABLE, Result
 from rotator.service.aftermath import state_of
 from rotator.service.backoff import Backoff
 from rotator.service.roster import Entry, Roster, Wish
@@ -101,3 +103,17 @@ def test_who_was_locked_out_stays_so_until_something_is_well_again(exit_code: Ex
     """Also while another rotator is at it: its consumers still cannot log in, and an alert must not end by that."""
     result = Result("ci", "home", exit_code, "due", "")
     assert state_of(State.LOCKED_OUT, result, 1, Backoff(HOUR, 9 * HOUR)) is after
+
+
+@pytest.mark.parametrize(
+    ("reason", "after"),
+    [
+        (CLUSTER_UNREACHABLE, State.NEEDS_ATTENTION),
+        (OPERATOR_UNUSABLE, State.NEEDS_ATTENTION),
+        (Reason.RECORD_UNREADABLE, State.FAILING),
+    ],
+)
+def test_who_needs_a_person_does_so_while_nobody_can_look(reason: str, after: State) -> None:
+    """A cluster that is away tells nothing of him, and an alert must not end by that."""
+    result = Result("ci", "home", ExitCode.FAILED, reason, "")
+    assert state_of(State.NEEDS_ATTENTION, result, 2, Backoff(HOUR, 9 * HOUR)) is after
