@@ -38,7 +38,7 @@ def unready(standing: Standing, now: datetime) -> list[str]:
     """List why the service is not ready, in words for machines; nothing if it is.
 
     A cluster that does not answer is no reason: the service does what it can, and another one would do no better. Nor
-    is one whose credentials are all paused.
+    is one whose credentials are all paused, or held back after failures.
     """
     return sorted(set(_reasons(standing, now)))
 
