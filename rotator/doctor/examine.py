@@ -89,11 +89,11 @@ def examine_operator(look: Look, credentials: Sequence[Credential], *, is_rotate
     troubles = [it.trouble for it in look.cluster.endpoints if it.trouble]
     if look.cluster.view is None:
         refused = next((it for it in troubles if it.code.startswith("operator")), None)
-        userid = look.identity[0] if refused else ""
-        about = {"cluster": name, "userid": userid, "operator": userid}
         if refused is None:
             return None
-        return Diagnosis(Kind.OPERATOR, userid, name, (found(refused.code, *refused.told, about=about),))
+        userid, token = look.identity
+        about = {"cluster": name, "userid": userid, "operator": userid}
+        return Diagnosis(Kind.OPERATOR, str(token or userid), name, (found(refused.code, *refused.told, about=about),))
     if look.person and (finding := refused_operator(look)):
         return Diagnosis(Kind.OPERATOR, str(look.identity[1] or look.identity[0]), name, (finding,))
     seen = look.operator(credentials, is_rotated=is_rotated)

@@ -356,8 +356,10 @@ def test_nobody_is_told_to_let_an_operator_manage_a_group_that_root_is_in(clinic
 def test_a_refused_operator_is_tried_at_two_nodes_at_most(trio: Clinic) -> None:
     """Each refusal takes 3 s and is logged."""
     refused(trio)
-    assert trio.codes() == ["operator: operator-refused"]
+    results = trio.doctor()
+    assert codes_of(results) == ["operator: operator-refused"]
     assert trio.refused() == 2
+    assert results[1]["name"] == f"{OPERATOR}!op"
 
 
 def test_an_operator_that_rotates_itself_may_be_in_its_own_group(clinic: Clinic) -> None:
