@@ -225,7 +225,9 @@ def parse_argv(words: tuple[str, ...]) -> tuple[str, ...]:
 def parse_variable(text: str) -> str:
     """Read the name of an environment variable."""
     if not _VARIABLE.fullmatch(text):
-        raise InvalidValueError("not the name of an environment variable", "write it without $ and braces")
+        is_expansion = not {"$", "{"}.isdisjoint(text)
+        advice = "without $ and braces" if is_expansion else "with letters, digits and _ alone, no digit first"
+        raise InvalidValueError("not the name of an environment variable", f"write it {advice}")
     return text
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rotator.config import InvalidConfigError, RecordOperator, TicketOperator, TokenOperator
+from rotator.config_values import parse_variable
+from rotator.faults import InvalidValueError
 from rotator.model import TokenId
 from rotator.references import BackendReference, EnvReference, FileReference
 from tests.unit.config_world import config, problems, read
@@ -143,3 +145,19 @@ def test_the_three_kinds_of_operator_are_told_apart(tmp_path: Path) -> None:
     record = read(tmp_path, config()).clusters["home"].operator
     assert isinstance(record, RecordOperator)
     assert record.destination.label == "shelf:op"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("$SECRET", "write it without $ and braces"),
+        ("${SECRET}", "write it without $ and braces"),
+        ("SECRET_SITE-B", "write it with letters, digits and _ alone, no digit first"),
+        ("1SECRET", "write it with letters, digits and _ alone, no digit first"),
+    ],
+)
+def test_a_variable_that_has_no_such_name_is_refused_with_what_is_wrong(text: str, advice: str) -> None:
+    """What stands there is not repeated: it may be the secret itself."""
+    with pytest.raises(InvalidValueError) as caught:
+        parse_variable(text)
+    assert (caught.value.message, caught.value.advice) == ("not the name of an environment variable", advice)
