@@ -94,7 +94,7 @@ class Survey:
         """What it means for a script."""
         if self.error:
             return self.error.exit_code
-        return exit_code_of(self.plan.finding) if self.plan else ExitCode.DONE
+        return exit_code_of(self.plan.finding, self.seen) if self.plan else ExitCode.DONE
 
 
 @dataclass(frozen=True)

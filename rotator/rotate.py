@@ -23,6 +23,7 @@ from rotator.narrate import Narrator
 from rotator.observe import by_list, observe_tokens
 from rotator.plan import STOPPED, Plan, decide, is_settled_by_list
 from rotator.policy import Finding, Reason, judge_at_a_glance
+from rotator.view import View
 
 T = TypeVar("T")
 MOST_ACTS = 20
@@ -85,7 +86,7 @@ class Run:
                 seen, plan = self.looked(self.look)
                 self.tell(plan)
                 if not plan.steps:
-                    return self.rest(plan.finding, live=told_live(seen) if plan.is_stopped else "")
+                    return self.rest(plan.finding, seen if plan.is_stopped else None)
                 if act and not self.ports.goes_on():
                     return self.interrupted(plan)
                 act = Act(self.ports, seen, plan, self.request, draw_rotation())
@@ -164,16 +165,16 @@ class Run:
         outcome = Outcome.FAILED if plan.is_stopped else Outcome.DONE if plan.steps else Outcome.NOTHING
         narrator.tell(Step.DECIDE, outcome, plan.finding.message, hint=plan.finding.hint)
 
-    def rest(self, finding: Finding, live: str = "") -> Result:
-        """Say how things stand when nothing more is done."""
+    def rest(self, finding: Finding, stopped: Observation | None = None) -> Result:
+        """Say how things stand when nothing more is done; ``stopped`` is what was seen where a person is needed."""
         return Result(
             self.credential.name,
             self.credential.cluster,
-            exit_code_of(finding),
+            exit_code_of(finding, stopped),
             finding.reason,
             finding.message,
             hint=finding.hint,
-            live=live,
+            live=told_live(stopped) if stopped else "",
             token=str(finding.token.id) if finding.token else "",
             until=finding.until,
             done=tuple(self.done),
@@ -222,12 +223,21 @@ def told_live(seen: Observation) -> str:
         return f"nothing was touched; what {seen.credential.primary.label} holds is not known"
     if seen.primary.token is None:
         return "no token of this credential is published"
-    return f"{seen.primary.token.id} is still published" + ("" if seen.user_usable else " and does not log in")
+    return f"{seen.primary.token.id} is still published" + (" and does not log in" if locks_out(seen) else "")
 
 
-def exit_code_of(finding: Finding) -> ExitCode:
+def locks_out(seen: Observation) -> bool:
+    """Whether who reads the record is known to be refused; of another user's token nothing is known."""
+    view = View(seen)
+    is_known = view.record is not None and view.record.id.userid == seen.credential.userid
+    return is_known and (view.current_is_dead or not seen.user_usable)
+
+
+def exit_code_of(finding: Finding, seen: Observation | None = None) -> ExitCode:
     """Return what a finding that leads to no act means for a script; a disabled user locks out who reads a record."""
     if finding.reason is Reason.USER_DISABLED and finding.token:
+        return ExitCode.LOCKED_OUT
+    if finding.reason in STOPPED and seen and locks_out(seen):
         return ExitCode.LOCKED_OUT
     if finding.reason in STOPPED:
         return ExitCode.FAILED

@@ -97,7 +97,7 @@ def test_an_empty_record_has_nothing_to_adopt(lab: Lab) -> None:
 def test_a_foreign_token_that_is_gone_is_replaced(lab: Lab, foreign: str) -> None:
     """`rotate due` refuses such a record and names this command, so this command must be the way out."""
     lab.pve.delete_token(foreign)
-    assert lab.call("due").exit_code == 4
+    assert lab.call("due").exit_code == 5
     shown = only(lab.json("adopt", "ci", "--dry-run")["results"])
     assert (shown["found"]["exists"], shown["found"]["works"]) == (False, None)
     assert "    PVE does not know it" in lab.call("adopt", "ci", "--dry-run").stdout

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ExitCode, UnavailableError
+from rotator.fleet import survey
 from rotator.model import Request
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Before, Call, Operation
@@ -124,6 +125,18 @@ def test_a_token_that_somebody_else_made_is_refused(w: World, wish: Request) -> 
     assert result.hint == "to take it over: rotate adopt ci, or set `adopt: true`"
     assert w.read() == before
     assert w.standing() == {"hand": "hand-made"}
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "expired"])
+def test_a_refused_token_that_does_not_log_in_counts_as_a_lockout(w: World, *, is_gone: bool) -> None:
+    """Exit code 4 would say that consumers are unaffected, and that it is still published is half of the truth."""
+    hand = w.hand_made(expire=0 if is_gone else int(w.pve.now()) - 60)
+    if is_gone:
+        w.pve.delete_token(str(hand))
+    result = w.run(w.credential())
+    assert (result.exit_code, result.reason) == (ExitCode.LOCKED_OUT, "not-adopted")
+    assert result.live == "ci@pve!hand is still published and does not log in"
+    assert survey(w.fleet(), [w.credential()])[0].exit_code == ExitCode.LOCKED_OUT
 
 
 def test_a_token_that_somebody_else_made_is_refused_in_a_mirror_too(w: World) -> None:
