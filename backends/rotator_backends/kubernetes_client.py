@@ -307,7 +307,7 @@ class Cluster:
         """Return the client, a new one if it is the one whose login was refused."""
         with self._lock:
             if self._api is None or self._api is refused:
-                self._api = client.ApiClient(self._access.configuration())
+                self._api = _made(self._access.configuration(), self.server)
                 pools = {"http": _HttpPool, "https": _HttpsPool}
                 self._api.rest_client.pool_manager.pool_classes_by_scheme = pools
             return self._api
@@ -342,6 +342,17 @@ class Cluster:
             if too_late
             else f"the connection broke before the answer was whole ({type(error).__name__})",
         )
+
+
+def _made(configuration: client.Configuration, server: str) -> client.ApiClient:
+    """Make what connects. Raises: ``RefusedError`` when it cannot by what the environment says."""
+    why = ""
+    try:
+        return client.ApiClient(configuration)
+    except Exception as error:  # noqa: BLE001 - of urllib3's many kinds one is an AssertionError
+        why = type(error).__name__
+    hint = "HTTPS_PROXY and a cluster's proxy-url must be whole, such as http://proxy.example.com:3128"
+    raise RefusedError(f"no connection to {server} can be prepared ({why})", hint=hint)
 
 
 def _tokens(api: client.ApiClient) -> frozenset[str]:

@@ -356,6 +356,20 @@ def test_what_is_on_this_machine_is_never_asked_by_way_of_another(
     assert heard == []
 
 
+@pytest.mark.parametrize("proxy", ["proxy:3128", "rotator:hush@proxy:3128", "http://[", "ftp://proxy"])
+def test_a_proxy_that_is_no_address_is_told(lab: SimulatedLab, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """Many programs take it without its scheme; this library does not, and a password may be in it."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    backend = lab.backend()
+    with pytest.raises(RefusedError) as caught:
+        backend.write(CI, pair(1), expected=None)
+    assert caught.value.message.startswith(f"no connection to 127.0.0.1:{lab.cluster.port} can be prepared (")
+    assert caught.value.hint.startswith("HTTPS_PROXY")
+    assert "hush" not in shown(caught.value)
+    backend.close()
+
+
 def test_the_kubeconfig_is_never_written_to(lab: SimulatedLab) -> None:
     """The library would put refreshed logins back into it."""
     lab.kubeconfig.chmod(0o400)
