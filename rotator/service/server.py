@@ -119,6 +119,7 @@ class Tls(BuiltinSSLAdapter):
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
         self._seen = _ages(*self._files)
+        self._refused: tuple[int, ...] = ()
         super().__init__(str(certificate), str(key))
 
     def wrap(self, sock: socket) -> tuple[ssl.SSLSocket, dict[str, Any]]:
@@ -135,7 +136,9 @@ class Tls(BuiltinSSLAdapter):
         try:
             context.load_cert_chain(*self._files)
         except OSError as error:
-            log.warning("the certificate that is there now is of no use: %s", error)
+            if ages != self._refused:
+                log.warning("the certificate that is there now is of no use: %s", error)
+            self._refused = ages
             return
         self.context, self._seen = context, ages
 
