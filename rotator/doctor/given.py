@@ -18,7 +18,7 @@ _SCHEME = re.compile(r"PVEAPIToken[= ](?P<shown>.*)")
 _COOKIE = re.compile(r"(?:^|[;\s])PVEAuthCookie=(?P<ticket>[^;]*)")
 _TICKET = re.compile(r"PVE:(?P<userid>[^:]+):(?P<born>[0-9A-Fa-f]{8})::.+")
 _SECRET = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_WITH_COLON = re.compile(r"(?P<id>[^:=\s]+![^:=\s]+):(?P<secret>[^\s]+)")
+_WITH_COLON = re.compile(r"(?P<id>[^:=!\s]+![^:=!\s]+):(?P<secret>[^\s]+)")
 _LINE_END = re.compile(r"\r?\n|\r")
 _QUOTES = "\"'"
 _HEADERS = frozenset({"authorization", "cookie", "csrfpreventiontoken"})

@@ -6,14 +6,17 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from time import process_time
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import yaml
 
-from rotator.doctor.given import read_given
+from rotator.cli.doctoring import MOST
+from rotator.doctor.given import read_given, stored_fault
 from rotator.doctor.request import read_url
+from rotator.model import Secret
 from rotator.testing.pve import AnswerInstead
 from rotator.testing.state import Holder
 from tests.cli.lab import USER, only
@@ -421,6 +424,15 @@ def test_with_several_clusters_the_address_tells_which(clinic: Clinic) -> None:
     result = clinic.call("doctor", "--header", "-", stdin=shown(clinic))
     assert result.exit_code == 2
     assert "which cluster?" in result.output
+
+
+@pytest.mark.parametrize("text", ["!" * MOST, "a!" * (MOST // 2)])
+def test_reading_what_is_shown_takes_no_longer_for_what_is_odd(text: str) -> None:
+    """A text may be divided at one place alone; where it could be at any, a minute went by."""
+    began = process_time()
+    assert read_given(text).name
+    assert stored_fault(Secret(text)) is None
+    assert process_time() - began < 5
 
 
 def test_reading_what_is_shown_is_total() -> None:
