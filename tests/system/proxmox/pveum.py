@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "role list": ("GET", "/access/roles", ()),
     "role add": ("POST", "/access/roles", ("roleid",)),
     "role delete": ("DELETE", "/access/roles/{roleid}", ("roleid",)),
+    "realm list": ("GET", "/access/domains", ()),
     "acl list": ("GET", "/access/acl", ()),
     "acl modify": ("PUT", "/access/acl", ("path",)),
     "acl delete": ("PUT", "/access/acl", ("path",)),

@@ -216,9 +216,11 @@ def test_it_may_be_interrupted_anywhere(node: Node, at: int) -> None:
         (lambda _: None, ("--user", OPERATOR), "would manage its own tokens"),
         (lambda _: None, ("--grant", "/vms=Nobody"), "PVE has no role Nobody"),
         (lambda _: None, ("--grant", "vms"), "not a role on a path"),
+        (lambda _: None, ("--user", "ci@nowhere"), "PVE has no realm nowhere, so no user ci@nowhere"),
+        (lambda _: None, ("--operator", "rotator@ldap"), "PVE has no realm ldap, so no user rotator@ldap"),
         (lambda pve: pve.add_user(CI, enable=False), (), "is disabled"),
     ],
-    ids=["role", "root", "operator", "no-such-role", "no-path", "disabled"],
+    ids=["role", "root", "operator", "no-such-role", "no-path", "no-such-realm", "operators-realm", "disabled"],
 )
 def test_what_is_in_the_way_is_said_before_the_first_change(
     node: Node, prepare: Callable[[object], None], more: tuple[str, ...], said: str
