@@ -90,10 +90,12 @@ class KubernetesLease:
             found: Any = client.Configuration()
             try:
                 self._load(found)
-            except Exception as error:  # noqa: BLE001 - the loaders let out whatever a wrong file brings about
+                found.retries = False
+                if found.host.startswith("http:"):  # kubectl proxy; one of the environment would read the login
+                    found.proxy = None
+                self._api = client.CoordinationV1Api(client.ApiClient(found))
+            except Exception as error:  # noqa: BLE001 - whatever a wrong file, or a proxy without a scheme, brings about
                 raise UnavailableError(f"no access to Kubernetes: {type(error).__name__}") from None
-            found.retries = False
-            self._api = client.CoordinationV1Api(client.ApiClient(found))
         return self._api
 
     def _load(self, found: client.Configuration) -> None:

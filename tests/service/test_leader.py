@@ -10,12 +10,13 @@ from threading import Event
 
 import pytest
 
-from rotator.errors import ConflictError, RefusedError
+from rotator.errors import ConflictError, RefusedError, UnavailableError
 from rotator.service.election import LEASE, RENEW, RETRY, Campaign, Election, Holding, Terms
 from rotator.service.lease import KubernetesLease, identity
 from rotator.service.pod import Pod
 from rotator.testing.kubernetes import LEASES, AnswerInstead, Rule, SimulatedKubernetes, StatusError
 from rotator.testing.kubernetes_exchange import Answer, Fault, Request
+from rotator.testing.kubernetes_server import ApiServer
 from tests.world import TurnedClock
 
 RULES = [Rule(("get", "create", "update"), ("leases",), ("coordination.k8s.io",), ("rotate",))]
@@ -259,6 +260,32 @@ def test_a_kubeconfig_will_do_outside_of_a_pod(cluster: Cluster, tmp_path: Path)
     election.attempt()
     assert election.leads()
     assert pod.namespace == "default"
+
+
+def test_a_proxy_that_is_no_address_is_an_outage(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many programs take it without its scheme; the client's library does not, and says so with an AssertionError."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "proxy:3128")
+    with pytest.raises(UnavailableError, match="no access to Kubernetes"):
+        cluster.lease().read()
+
+
+def test_kubectl_proxy_is_never_asked_by_way_of_another(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client takes HTTP_PROXY from the environment, which would read the login in the clear."""
+    heard: list[object] = []
+    elsewhere = ApiServer(lambda message, _: heard.append(message), None)
+    port = elsewhere.start()
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    path = cluster.kubernetes.write_kubeconfig(tmp_path, token=cluster.kubernetes.issue_token("rotator"))
+    path.write_text(path.read_text().replace(cluster.kubernetes.url, "http://127.0.0.1:9"))
+    pod = Pod({"KUBECONFIG": str(path)}, tmp_path / "none")
+    with pytest.raises(UnavailableError, match="cannot read lease"):
+        KubernetesLease("rotate", "pve", pod).read()
+    elsewhere.close()
+    assert heard == []
 
 
 def test_a_campaign_rings_when_it_leads_and_gives_the_lease_back(cluster: Cluster) -> None:
