@@ -165,8 +165,11 @@ def test_the_file_keeps_its_mode_and_owner(tmp_path: Path) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Write a configuration that everybody may read, and one's group as its group."""
-    written(folder, config()).chmod(0o644)
+    """Write a configuration that everybody may read; and load what it takes to edit it, which somebody may not read."""
+    path = written(folder, config())
+    path.chmod(0o644)
+    pause(path, "ci")
+    resume(path, "ci")
 
 
 def edit_the_file_of_another(folder: Path, is_root: bool) -> None:  # noqa: FBT001 - called by a process with positions
