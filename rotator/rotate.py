@@ -95,6 +95,8 @@ class Run:
                     return self.rest(finding)
         except RotatorError as error:
             return self.failure(error, act)
+        if act:
+            act.is_overtaken = False  # each look has shown the same: that is what is known
         return self.failure(self.restless(), act)
 
     def restless(self) -> RotatorError:
