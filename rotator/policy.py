@@ -89,12 +89,10 @@ def record_unreadable(view: View) -> Finding | None:
 
 def other_token(view: View) -> Finding | None:
     """Refuse a token that cannot be this credential's: another user's in any destination, or not the pinned one."""
-    userid = view.credential.userid
-    for place, seen in zip(view.credential.destinations, view.seen.destinations, strict=True):
-        if not isinstance(seen, Held) or seen.token is None:
-            continue
-        found = seen.token.id
-        wanted = TokenId(userid, view.credential.base if view.is_pinned and seen is view.seen.primary else found.name)
+    credential = view.credential
+    for place, found in view.shown:
+        is_fixed = view.is_pinned and place == credential.primary
+        wanted = TokenId(credential.userid, credential.base if is_fixed else found.name)
         if found != wanted:
             return Finding(
                 Reason.OTHER_TOKEN,
@@ -121,12 +119,12 @@ def not_adopted(view: View) -> Finding | None:
 
 def foreign(view: View) -> Iterator[str]:
     """Tell where tokens are that stand in our place and that somebody else made."""
-    for place, seen in zip(view.credential.destinations, view.seen.destinations, strict=True):
-        if isinstance(seen, Held) and seen.token and view.is_foreign(seen.token.id):
-            yield f"{place.label} holds {seen.token.id}"
-    for token in view.seen.tokens:
-        if view.is_pinned_token(token.id) and view.is_foreign(token.id):
-            yield f"PVE has {token.id}"
+    for place, token in view.shown:
+        if view.is_foreign(token):
+            yield f"{place.label} holds {token}"
+    for it in view.seen.tokens:
+        if view.is_pinned_token(it.id) and view.is_foreign(it.id):
+            yield f"PVE has {it.id}"
 
 
 def user_disabled(view: View) -> Finding | None:

@@ -6,12 +6,14 @@ What it does not do: decide. ``rotator.policy`` asks it and decides.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.marker import Marker, Name
 from rotator.model import (
     Credential,
+    Destination,
     Held,
     Observation,
     Request,
@@ -77,6 +79,13 @@ class View:
         self.above_old = tuple(token for token in self.above if not self.is_fresh(token))
         self.others = tuple(token for token in self.ours if token not in self.above and token != self.current)
         self.stale_mirrors = tuple(i for i, it in enumerate(seen.destinations) if i and not self.is_current(it))
+
+    @property
+    def shown(self) -> Iterator[tuple[Destination, TokenId]]:
+        """Yield the destinations that hold a token, and which one."""
+        for place, seen in zip(self.credential.destinations, self.seen.destinations, strict=True):
+            if isinstance(seen, Held) and seen.token:
+                yield place, seen.token.id
 
     @property
     def may_adopt(self) -> bool:

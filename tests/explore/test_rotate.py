@@ -173,6 +173,19 @@ def test_a_foreign_token_is_still_published(w: World) -> None:
     assert result.hint == "to take it over: rotate adopt ci, or set `adopt: true`"
 
 
+def test_a_foreign_token_that_is_gone_locks_out(w: World) -> None:
+    """A person is needed, and soon."""
+    ci = w.first()
+    w.by_hand(ci)
+    w.set_user(ci.userid, tokens={})
+    result = w.run(ci)
+    assert (result.exit_code, result.reason, result.live) == (
+        ExitCode.LOCKED_OUT,
+        "not-adopted",
+        "ci@pve!hand is still published and does not log in",
+    )
+
+
 def test_a_disabled_user_locks_out_who_reads_its_record(w: World) -> None:
     """The gravest exit code, and the words for it."""
     ci = w.settled()

@@ -173,6 +173,7 @@ def test_a_wish_in_place_is_done_once(w: World, calls: Calls) -> None:
     ci = w.pinned()
     result = w.run(ci, guard=calls, forced=True)
     assert (result.exit_code, result.done) == (0, ("forced",))
+    assert calls.labels.count("read ci.json") == 2, "the observation and the confirmation"
 
 
 def test_who_published_and_was_overtaken_does_not_force_another(w: World, calls: Calls) -> None:
@@ -195,6 +196,27 @@ def test_what_else_was_wished_holds_after_being_overtaken(w: World, calls: Calls
     ends = {it.expire for name, it in w.user(ci).tokens.items() if name != "ci-3-10002"}
     assert max(ends) <= w.clock.time() + 61
     assert min(ends) > w.clock.time()
+
+
+def test_who_was_overtaken_and_cannot_look_again_does_not_know_what_is_live(w: World, calls: Calls) -> None:
+    """What was published before is not any more, so that nothing is said of it, dead or alive."""
+    ci = w.settled()
+    w.set_user(ci.userid, tokens={})
+    calls.before("write ci.json", lambda: w.run(ci, forced=True), times=1)
+    result = w.run(ci, guard=calls.fail(LIST, AWAY, number=2))
+    assert (result.exit_code, result.reason, result.step) == (ExitCode.FAILED, "published-token-dead", "observe")
+    assert result.live.startswith("what memory:ci.json holds now is not known: somebody else was faster")
+
+
+def test_a_dead_record_that_somebody_has_mended_since_is_not_replaced_in_place(w: World, calls: Calls) -> None:
+    """The secret that was published meanwhile would die."""
+    ci = w.pinned(mirrors=1)
+    backup = w.read()
+    w.run(ci)
+    w.store.put("ci.json", backup)
+    result = w.run(ci, guard=calls.before("preflight ci.json", lambda: w.run(ci), times=1))
+    assert (result.exit_code, result.reason, result.done) == (0, "up-to-date", ())
+    assert w.works()
 
 
 def test_who_lost_before_publishing_still_has_its_wish(w: World, calls: Calls) -> None:
@@ -259,6 +281,7 @@ def test_the_gravest_of_several_errors_is_told_first() -> None:
     plain.step, grave.step = "announce", "mirror"
     made = together([plain, grave])
     assert (type(made), made.message, made.hint, made.step) == (LockedOutError, "two; one", "b", "mirror")
+    assert made.args == (made.message,)
     other = together([plain, UnavailableError("three", hint="c")])
     assert (type(other), other.message, other.hint, other.step) == (UnavailableError, "one; three", "a", "announce")
     assert together([plain]) is plain
