@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -24,6 +23,7 @@ from rotator.testing.backend_contract import shown
 from rotator_backends.aws import AwsBackend
 from rotator_backends.aws_settings import AwsLocation
 from tests.aws.lab import Lab, token
+from tests.early_hints import CALLERS, announcing
 
 CHANGES = ("CreateSecret", "PutSecretValue", "UpdateSecretVersionStage")
 READS = ("DescribeSecret", "GetSecretValue")
@@ -158,27 +158,13 @@ def test_what_only_resembles_an_answer_is_none(lab: Lab, aws: SimulatedAws, oper
 
 def test_an_answer_that_was_announced_is_never_that_of_another_question(lab: Lab) -> None:
     """What comes before an answer (1xx) is none; what comes after it on that connection belongs to nobody any more."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    asked: list[bytes] = []
     late = b'{"ARN": "x", "VersionId": "v", "SecretString": "{}"}'
-
-    def serve() -> None:
-        for _ in range(2):
-            with listener.accept()[0] as link:
-                asked.append(link.recv(65536))
-                link.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
-                while link.recv(65536):
-                    link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(late), late))
-
-    thread = Thread(target=serve, daemon=True)
-    thread.start()
-    backend = lab.backend(endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
-    for _ in range(2):
-        assert caught(lambda: backend.read(lab.place(backend))).message.endswith("(not an answer of AWS)")
-    backend.close()
-    thread.join(20)
-    listener.close()
-    assert len(asked) == 2
+    with announcing(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(late), late)) as (port, asked):
+        backend = lab.backend(endpoint_url=f"http://127.0.0.1:{port}")
+        for _ in range(CALLERS):
+            assert caught(lambda: backend.read(lab.place(backend))).message.endswith("(not an answer of AWS)")
+        backend.close()
+    assert len(asked) == CALLERS
 
 
 @pytest.mark.parametrize("operation", [*CHANGES, *READS])

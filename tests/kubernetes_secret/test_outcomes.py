@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import trustme
@@ -28,6 +27,7 @@ from rotator.testing.kubernetes_exchange import Fault
 from rotator.testing.kubernetes_server import ApiServer
 from rotator.testing.kubernetes_status import internal, timed_out, too_many_requests, unavailable
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
+from tests.early_hints import CALLERS, announcing
 from tests.kubernetes_secret.lab import NAMESPACE, SimulatedLab
 
 CI = SecretLocation(NAMESPACE, "ci")
@@ -252,29 +252,15 @@ def test_a_handshake_that_hangs_is_no_unknown_outcome(lab: SimulatedLab, tmp_pat
 
 def test_an_answer_that_was_announced_is_never_that_of_another_question(lab: SimulatedLab, tmp_path: Path) -> None:
     """What comes before an answer (1xx) is none; what comes after it on that connection belongs to nobody any more."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    asked: list[bytes] = []
-
-    def serve() -> None:
-        for _ in range(2):
-            with listener.accept()[0] as link:
-                asked.append(link.recv(65536))
-                link.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
-                while link.recv(65536):
-                    link.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
-
-    thread = Thread(target=serve, daemon=True)
-    thread.start()
-    text = lab.kubeconfig.read_text().replace(lab.cluster.url, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    (tmp_path / "other").write_text(text)
-    backend = lab.backend(kubeconfig=str(tmp_path / "other"))
-    for _ in range(2):
-        with pytest.raises(UnavailableError, match="status 103"):
-            backend.read(CI)
-    backend.close()
-    thread.join(20)
-    listener.close()
-    assert len(asked) == 2
+    with announcing(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as (port, asked):
+        text = lab.kubeconfig.read_text().replace(lab.cluster.url, f"http://127.0.0.1:{port}")
+        (tmp_path / "other").write_text(text)
+        backend = lab.backend(kubeconfig=str(tmp_path / "other"))
+        for _ in range(CALLERS):
+            with pytest.raises(UnavailableError, match="status 103"):
+                backend.read(CI)
+        backend.close()
+    assert len(asked) == CALLERS
 
 
 def test_two_rivals_with_an_unknown_outcome_are_told_apart(lab: SimulatedLab, backend: KubernetesBackend) -> None:
