@@ -261,6 +261,7 @@ def test_nobody_comes_in_while_the_token_was_never_read(house: House, caplog: py
 
     gate = Gate(read, house.street.clock)
     assert not gate.admits("Bearer ")
+    assert not gate.admits("")
     assert not any(gate.admits(f"Bearer {FIRST}") for _ in range(20))
     assert not gate.guesses.are_many
     for is_admitted in (False, True, True):
