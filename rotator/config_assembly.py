@@ -23,12 +23,16 @@ from rotator.config_service import settle_service
 from rotator.config_shape import Parts, credentials_of, parts_of
 from rotator.config_telling import Telling
 from rotator.faults import InvalidConfigError, Problem
+from rotator.secrecy import known
 from rotator.settings import Settings
 from rotator.yaml_lines import Document, read_document
 
 
 def assemble(path: Path, *, find_backend: Callable[[str], type[Backend]], environ: Mapping[str, str]) -> Settings:
-    """Read and check the whole configuration. Raises: ``InvalidConfigError`` with every error."""
+    """Read and check the whole configuration; its words are hidden nowhere from now on.
+
+    Raises: ``InvalidConfigError`` with every error.
+    """
     with _uncollected():
         document, problems = parse_text(path, read_text(path))
         parts, more = parts_of(document)
@@ -39,6 +43,7 @@ def assemble(path: Path, *, find_backend: Callable[[str], type[Backend]], enviro
     if findings.problems:
         places.close()
         raise InvalidConfigError(path, findings.problems)
+    known.spare(settings.words)
     return settings
 
 

@@ -6,14 +6,16 @@ inside of a longer text too, after the ``Secret`` itself is gone. This is a seco
 that no secret is handed to a log at all.
 
 Not learnt is what a store keeps beside the secret and people have to read: ids of tokens, times, what is too short to
-be told from a word. PVE's own secrets are not either: they are UUIDs, and every UUID is hidden by its form.
+be told from a word. PVE's own secrets are not either: they are UUIDs, and every UUID is hidden by its form. What the
+configuration says to everybody, names and where clusters are, is spared: a consumer's record has it beside the secret.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 
 HIDDEN = "[hidden]"
 """What stands in the place of a secret."""
@@ -43,6 +45,7 @@ class Known:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._generations: tuple[dict[int, _Lengths], dict[int, _Lengths]] = ({}, {})
+        self._spared: Callable[[], Collection[str]] = tuple
         self._young = 0
         """Values in the younger one: as many as one likes begin alike."""
 
@@ -62,17 +65,24 @@ class Known:
             alike.add(it)
         self._young += is_new
 
+    def spare(self, words: Callable[[], Collection[str]]) -> None:
+        """Hide none of these words, in the place of those before; they are asked for when the first one is met."""
+        self._spared = cache(words)
+
     def hide(self, text: str, spared: Collection[str] = ()) -> str:
         """Return a text without any value that is known; ``spared`` are those that everybody may read."""
         parts, start, position = list[str](), 0, 0
         while position <= len(text) - SHORTEST:
             length = self._length_at(text, position)
-            if length and text[position : position + length] not in spared:
+            if length and not self._is_spared(text[position : position + length], spared):
                 parts += [text[start:position], HIDDEN]
                 start = position = position + length
             else:
                 position += length or 1
         return "".join([*parts, text[start:]])
+
+    def _is_spared(self, word: str, spared: Collection[str]) -> bool:
+        return word in spared or word in self._spared()
 
     def _length_at(self, text: str, position: int) -> int:
         """Return how long the longest known value is that stands there; 0 for none."""

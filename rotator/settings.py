@@ -121,3 +121,12 @@ class Settings:
     single_writer: frozenset[str] = frozenset()
     service: ServiceSettings = ServiceSettings()
     telling: TellingSettings = field(default_factory=TellingSettings)
+
+    def words(self) -> frozenset[str]:
+        """Return what everybody may read, though consumers' records may have it too: names, and where clusters are."""
+        found = {self.owner, *self.clusters, *self.backends}
+        for credential in self.credentials:
+            found |= {credential.name, credential.userid, *(place.label for place in credential.destinations)}
+        for endpoint in (endpoint for cluster in self.clusters.values() for endpoint in cluster.endpoints):
+            found |= {endpoint, endpoint.rpartition(":")[0], f"https://{endpoint}", f"https://{endpoint}/api2/json"}
+        return frozenset(found)

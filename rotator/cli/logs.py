@@ -120,15 +120,9 @@ def surviving(caught: Callable[[BaseException], None]) -> Iterator[None]:
 
 
 def acquaint(log: Log, settings: Settings) -> None:
-    """Tell a log which words of a configuration everybody may read, and whose packages may speak."""
+    """Tell a log whose packages may speak."""
     from rotator.logs.lines import SPEAKERS  # noqa: PLC0415 - see above
-    from rotator.logs.redaction import Redaction, spared_words  # noqa: PLC0415 - see above
 
-    names = {settings.owner, *settings.clusters, *settings.backends}
-    for credential in settings.credentials:
-        names |= {credential.name, credential.userid, *(place.label for place in credential.destinations)}
-    endpoints = [endpoint for cluster in settings.clusters.values() for endpoint in cluster.endpoints]
-    log.redaction = Redaction(spared_words(endpoints, names))
     log.speakers = SPEAKERS | {type(backend).__module__.partition(".")[0] for backend in settings.backends.values()}
 
 

@@ -53,7 +53,7 @@ class Style:
 
 
 class Log:
-    """Writes lines; any thread may. ``redaction`` may be put anew."""
+    """Writes lines; any thread may."""
 
     def __init__(self, stream: TextIO, style: Style, now: Callable[[], datetime]) -> None:
         self.style = style

@@ -3,8 +3,7 @@
 The first is that no secret is handed to it: a ``Secret`` does not show itself, and an exception that nobody thought of
 is told by its type and its place, without its words (``rotator.bugs``). Here is looked at what is said all the same, by
 us, by a library or by PVE: by form (PVE's secrets are UUIDs), by name (a header, a key, a parameter that has such a
-value), and by value (``rotator.secrecy``), plain, escaped or in base64. What is hidden too much is a nuisance; so what
-people have to read, as names of the configuration, is spared from the search by value.
+value), and by value (``rotator.secrecy``), plain, escaped or in base64.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,14 +57,13 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes secrets out. ``spared`` are words that everybody may read, though a store has them beside a secret."""
+    """Takes secrets out."""
 
-    spared: Collection[str] = ()
     values: Known = known
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        return _BASE64.sub(self._decoded, self.values.hide(self.by_form(text), self.spared))
+        return _BASE64.sub(self._decoded, self.values.hide(self.by_form(text)))
 
     def fields(self, fields: Mapping[str, object]) -> dict[str, Any]:
         """Return the fields of a line without secrets; those of a rotation are names and words of ours."""
@@ -133,14 +131,6 @@ class Redaction:
             except binascii.Error:
                 continue
             inner = raw.decode(errors="replace")
-            if self.values.hide(self.by_form(inner), self.spared) != inner:
+            if self.values.hide(self.by_form(inner)) != inner:
                 return HIDDEN
         return found[0]
-
-
-def spared_words(endpoints: Iterable[str], names: Iterable[str]) -> frozenset[str]:
-    """Return what is no secret though consumers' records may have it: where clusters are, and names."""
-    found = set(names)
-    for endpoint in endpoints:
-        found |= {endpoint, endpoint.rpartition(":")[0], f"https://{endpoint}", f"https://{endpoint}/api2/json"}
-    return frozenset(found)

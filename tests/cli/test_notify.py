@@ -134,6 +134,22 @@ def test_a_cluster_that_is_down_is_one_notice(lab: Lab, receiver: Receiver) -> N
     assert told(receiver) == ["failed one"]
 
 
+def test_a_place_is_told_though_a_record_has_it_beside_the_secret(lab: Lab, receiver: Receiver) -> None:
+    """Whoever is woken has to know which machine it is: in the notice, and in the audit trail."""
+    lab.extra["audit"] = {"file": str(lab.folder / "audit.jsonl")}
+    lab.add("ci", destination={"path": str(lab.folder / "ci.json"), "fields": {"host": "{host}"}})
+    channel(lab, receiver)
+    assert lab.call("due").exit_code == 0
+    place = lab.pve.nodes[0].endpoint
+    port = place.rpartition(":")[2]
+    lab.pve.close()
+    lab.call("now", "ci")
+    (failed,) = [notice["data"]["message"] for notice in receiver.came]
+    lines = [it["message"] for it in lab.json("history")["results"] if port in it.get("message", "")]
+    assert lines
+    assert all(place in message for message in (failed, *lines))
+
+
 def test_who_is_told_of_what_is_configured(lab: Lab, receiver: Receiver) -> None:
     """A channel chooses occasions, a credential its channels."""
     lab.add("ci")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from rotator.errors import RefusedError
 from rotator.logs.lines import Foreign, Level, Log, Style, open_log
-from rotator.logs.redaction import Redaction, spared_words
+from rotator.logs.redaction import Redaction
 from rotator.model import Secret
 from rotator.secrecy import HIDDEN, LONGEST, SHORTEST, Known
 
@@ -195,6 +195,7 @@ def test_a_logger_that_could_carry_secrets_is_shut_whatever_may_speak(name: str)
 
 def test_what_people_have_to_read_is_shown() -> None:
     """Ids of tokens, names and places of the configuration, though records have them beside the secret."""
+    values = Known()
     for value in (
         "svc@pve!ci-1-abcde",
         "pve1.example.com",
@@ -202,8 +203,9 @@ def test_what_people_have_to_read_is_shown() -> None:
         "production",
         "svc-user@pve",
     ):
-        Secret(value)
-    redaction = Redaction(spared_words(["pve1.example.com:8006"], ["svc-user@pve"]))
+        values.learn(value)
+    values.spare(lambda: {"https://pve1.example.com:8006", "pve1.example.com", "svc-user@pve"})
+    redaction = Redaction(values)
     text = "svc@pve!ci-1-abcde of svc-user@pve at https://pve1.example.com:8006 (pve1.example.com) is still published"
     assert redaction.text(text) == text
     assert redaction.fields({"cluster": "production", "message": "in production"}) == {

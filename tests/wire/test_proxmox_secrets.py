@@ -65,4 +65,4 @@ def test_what_a_proxy_says_is_no_secret_and_stays_readable() -> None:
     with Rogue(saying(answer(said.encode(), status=f"503 {said}"))) as rogue, pytest.raises(UnavailableError) as caught:
         rogue.cluster().users()
     assert said in caught.value.message
-    assert known.hide(caught.value.message) == caught.value.message
+    assert known.hide(said) == said
