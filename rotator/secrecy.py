@@ -71,14 +71,16 @@ class Known:
 
     def hide(self, text: str, spared: Collection[str] = ()) -> str:
         """Return a text without any value that is known; ``spared`` are those that everybody may read."""
-        parts, start, position = list[str](), 0, 0
+        parts, start, position, shown = list[str](), 0, 0, 0
         while position <= len(text) - SHORTEST:
-            length = self._length_at(text, position)
-            if length and not self._is_spared(text[position : position + length], spared):
-                parts += [text[start:position], HIDDEN]
-                start = position = position + length
+            end = position + self._length_at(text, position)
+            if end <= max(position, shown):  # nothing, or a part of a word that is spared
+                position += 1
+            elif self._is_spared(text[position:end], spared):  # what goes on behind it may begin within
+                position, shown = position + 1, end
             else:
-                position += length or 1
+                parts += [text[start:position], HIDDEN]
+                start = position = end
         return "".join([*parts, text[start:]])
 
     def _is_spared(self, word: str, spared: Collection[str]) -> bool:

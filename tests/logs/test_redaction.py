@@ -214,6 +214,16 @@ def test_what_people_have_to_read_is_shown() -> None:
     }
 
 
+def test_a_secret_that_begins_within_a_word_that_is_spared_is_hidden() -> None:
+    """The word alone is shown; what goes on behind it is not, though it was found later than the word."""
+    values = Known()
+    for value in ("https://pve1.example.com:8006", "pve1.example.com:8006/?key=hunter2", "example.com"):
+        values.learn(value)
+    values.spare(lambda: {"https://pve1.example.com:8006"})
+    told = values.hide("https://pve1.example.com:8006 refuses https://pve1.example.com:8006/?key=hunter2")
+    assert told == f"https://pve1.example.com:8006 refuses https://{HIDDEN}"
+
+
 def test_what_cannot_be_shown_is_told_by_its_type() -> None:
     """A log call raises nothing; what is nested too deep is not looked at."""
     deep: list[Any] = []
