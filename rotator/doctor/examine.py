@@ -25,6 +25,7 @@ from rotator.observe import understood
 from rotator.policy import Reason, judge
 from rotator.pve import Inspected
 from rotator.settings import Settings
+from rotator.view import View
 
 STOPS = {
     Reason.NOT_ADOPTED: "not-adopted",
@@ -188,7 +189,8 @@ class Patient:
 
     def _of_token(self, look: Look, token: Token) -> Iterator[Finding]:
         if token.id.userid != self.credential.userid:
-            yield other_realm(self.credential, token) or self._stop("other-token", f"it holds {token.id}")
+            about = (f"it holds {token.id}", self.credential.primary.label, token.id)
+            yield other_realm(self.credential, token) or self._stop("other-token", *about)
             return
         seen = look.of_credential(token, self.credential)
         finding = why_refused(seen) or secret_wrong(seen) or why_forbidden(seen)
@@ -204,12 +206,19 @@ class Patient:
         seen = Observation(self.credential, look.pve.now(), user.tokens, tuple(self.held), user_usable=usable)
         finding = judge(seen)
         if code := STOPS.get(finding.reason):
-            yield self._stop(code, finding.message)
+            yield self._stop(code, finding.message, *self._strange(View(seen), finding.reason))
 
-    def _stop(self, code: str, evidence: str) -> Finding:
+    def _strange(self, view: View, reason: Reason) -> tuple[str, TokenId]:
+        """Say where the token is that the policy does not touch, which may be a mirror, and which one it is."""
+        userid, primary = self.credential.userid, self._primary
+        is_strange = view.is_foreign if reason is Reason.NOT_ADOPTED else lambda it: it.userid != userid
+        held = ((place.label, token) for place, token in view.shown if is_strange(token))
+        at_pve = "PVE", TokenId(userid, self.credential.base)
+        return next(held, (self.credential.primary.label, primary.id) if primary else at_pve)
+
+    def _stop(self, code: str, evidence: str, place: str, token: TokenId) -> Finding:
         about = {"credential": self.credential.name, "userid": self.credential.userid}
-        about |= {"place": self.credential.primary.label, "token": str(self._primary.id) if self._primary else ""}
-        return found(code, evidence, about=about)
+        return found(code, evidence, about={**about, "place": place, "token": str(token)})
 
     @property
     def _primary(self) -> Token | None:

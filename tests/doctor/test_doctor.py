@@ -172,6 +172,36 @@ def test_what_ails_a_credential_is_named_and_nothing_else(
     assert clinic.refused() == (2 if code == "secret-wrong" else 0)
 
 
+@pytest.mark.parametrize("harm", [not_adopted, other_token])
+def test_the_mirror_that_holds_a_strange_token_is_the_one_that_is_named(clinic: Clinic, harm: Harm) -> None:
+    """The primary is well: who looks there finds nothing, and takes the wrong token for somebody else's."""
+    well = clinic.record("ci")
+    harm(clinic)
+    strange = clinic.record("ci")["token_id"]
+    mirror = (clinic.folder / "ci.json").rename(clinic.folder / "mirror.json")
+    clinic.plant("ci", well["token_id"], well["token_secret"])
+    del clinic.credentials[0]["destination"]
+    clinic.credentials[0]["destinations"] = [{"path": str(clinic.folder / "ci.json")}, {"path": str(mirror)}]
+    clinic.write()
+    told = only([it for each in clinic.doctor("ci") for it in each["findings"] if it["code"] != "mirror-behind"])
+    place = f"file:{mirror}"
+    if harm is not_adopted:
+        assert told["what"] == f"{place} holds {strange}, which somebody else made"
+    else:
+        assert told["what"] == f"{place} holds a token of another user, or not the pinned one"
+        assert told["evidence"][0].startswith(f"{place} holds {strange}")
+
+
+def test_a_pinned_token_that_is_in_no_record_is_not_said_to_be_in_one(clinic: Clinic) -> None:
+    """Terraform made it under the name that the credential pins; only PVE knows it."""
+    (clinic.folder / "ci.json").unlink()
+    clinic.credentials[0].update(strategy="regenerate", base="pinned")
+    clinic.write()
+    clinic.watch(clinic.pve.add_token(USER, "pinned", privsep=False))
+    (told,) = [it for each in clinic.doctor("ci") for it in each["findings"] if it["code"] == "not-adopted"]
+    assert told["what"] == f"PVE holds {USER}!pinned, which somebody else made"
+
+
 def test_a_secret_is_tried_once(trio: Clinic) -> None:
     """Although there are three nodes that would refuse it."""
     secret_wrong(trio)
