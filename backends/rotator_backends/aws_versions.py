@@ -132,6 +132,8 @@ class StagedSecret:
         if isinstance(reply, Failure):
             if reply.says("ResourceExistsException"):
                 raise ConflictError(f"version {version} of {self._place} has another value already")
+            if reply.says("InvalidRequestException"):
+                self._check_alive()
             raise reply.error(self._place)
         return CURRENT in reply.get("VersionStages", ())
 
@@ -154,6 +156,8 @@ class StagedSecret:
             current = now.holder(CURRENT) if now else None
             if current == version:
                 return
+            if now and now.deleted:
+                raise self._dead(now)
             if current != expected:
                 self.unstage(version)
                 raise ConflictError(f"{self._place} was changed by somebody else")

@@ -230,6 +230,21 @@ def test_a_secret_that_is_being_deleted_is_not_read_as_absent(lab: Lab) -> None:
         lab.backend().read(place)
 
 
+@pytest.mark.parametrize("action", ["PutSecretValue", MOVE])
+def test_a_secret_that_is_deleted_during_a_write_is_told_with_the_way_back(
+    lab: Lab, aws: SimulatedAws, action: str
+) -> None:
+    """AWS says only that the request is invalid; a restored secret is as it was before."""
+    place, first = settled(lab)
+    aws.intercept = once(action, lambda: lab.client().delete_secret(SecretId=place.secret_id) and None)
+    with pytest.raises(RefusedError, match="is scheduled for deletion at") as caught:
+        attempt(lab, place, first, "write")
+    assert caught.value.hint.startswith(f"aws secretsmanager restore-secret --secret-id {place.secret_id}")
+    lab.client().restore_secret(SecretId=place.secret_id)
+    assert "AWSCURRENT" in labels(lab, place)[first]
+    attempt(lab, place, first, "write")
+
+
 def test_a_secret_that_came_back_is_written_again(lab: Lab) -> None:
     """Restoring it, as the hint says, is enough."""
     place, first = settled(lab)
