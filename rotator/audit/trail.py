@@ -159,11 +159,21 @@ class Trail:
 
     def _stands(self, size: int) -> tuple[Link, bytes]:
         """Tell where the chain stands, and what there is of a line that was torn."""
+        if size == 0:
+            return self._newest(), b""
         if self._known and self._known[0] == size:
             return self._known[1], b""
-        if size == 0:
-            return (self._known[1] if self._known else self._inherited()), b""
         return ending(self._file, size, is_chained=self.seal is not None)
+
+    def _newest(self) -> Link:
+        """Tell what an empty file follows: others may have written, and put whole files aside, since we wrote last."""
+        known = self._known[1] if self._known else START
+        try:
+            return max(known, self._inherited(), key=lambda it: it.seq)
+        except OSError:
+            if known is START:
+                raise
+            return known
 
     def _inherited(self) -> Link:
         """Tell where the chain of the file stood that was renamed away last, if it is still there to be read."""

@@ -133,6 +133,21 @@ def test_whoever_has_the_old_file_open_needs_not_find_it_again(path: Path) -> No
     assert (verdict(path).first.seq, verdict(path).last.seq, verdict(path).flaws) == (2, 4, ())
 
 
+def test_who_was_silent_while_others_filled_whole_files_follows_the_last_of_them(path: Path) -> None:
+    """The file that it has open is not the one that was renamed last; it is believed where that one is damaged."""
+    ours = append(path, "one")
+    path.rename(path.with_name("audit.jsonl.2"))
+    append(path, "two", "three")
+    path.rename(path.with_name("audit.jsonl.1"))
+    append(path, "four", trail=ours)
+    assert (verdict(path).flaws, verdict(path).last.seq) == ((), 4)
+    path.unlink()
+    path.with_name("audit.jsonl.1.gz").write_bytes(b"notes\n")
+    path.with_name("audit.jsonl.1").unlink()
+    append(path, "five", trail=ours)
+    assert check(lines([path]), Seal()).last.seq == 5
+
+
 @pytest.mark.parametrize("name", ["audit.jsonl.1", "audit.jsonl-20260509", "audit.jsonl.1.gz"])
 def test_a_process_that_never_saw_the_old_file_goes_on_too(path: Path, name: str) -> None:
     """A single run opens nothing but the new file; the last hash is read from the one that was renamed last."""
@@ -194,12 +209,17 @@ def test_old_files_are_read_in_their_order(path: Path) -> None:
 
 
 def test_a_file_that_was_emptied_in_place_is_followed(path: Path) -> None:
-    """``copytruncate``: whoever has it open knows how the chain stood."""
-    trail = append(path, "one", "two")
+    """``copytruncate``: whoever has it open knows how the chain stood, or reads it from the copy."""
+    trail = append(path, "one")
+    append(path, "two")
     shutil.copy(path, path.with_name("audit.jsonl.1"))
     os.truncate(path, 0)
     append(path, "three", trail=trail)
     assert (verdict(path).flaws, verdict(path).last.seq) == ((), 3)
+    path.with_name("audit.jsonl.1").unlink()
+    os.truncate(path, 0)
+    append(path, "four", trail=trail)
+    assert verdict(path).last.seq == 4
 
 
 def test_a_line_longer_than_a_block_is_found_again(path: Path) -> None:
