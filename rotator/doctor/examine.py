@@ -6,10 +6,10 @@ where the operator's side explains nothing, and then once, because a refused log
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import TypeVar, cast
 
 from rotator.backend import Backend
 from rotator.doctor import cluster_checks, operator_checks, store_checks
@@ -19,7 +19,7 @@ from rotator.doctor.gather import Look, see_store
 from rotator.doctor.given import stored_fault
 from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
 from rotator.errors import RotatorError
-from rotator.fleet import Fleet
+from rotator.fleet import Fleet, side_by_side
 from rotator.model import Credential, Held, Observation, Stored, Strategy, Token, TokenId, Unread
 from rotator.observe import understood
 from rotator.policy import Reason, judge
@@ -27,6 +27,8 @@ from rotator.pve import Inspected
 from rotator.settings import Settings
 from rotator.view import View
 
+S = TypeVar("S")
+T = TypeVar("T")
 STOPS = {
     Reason.NOT_ADOPTED: "not-adopted",
     Reason.OTHER_TOKEN: "other-token",
@@ -45,13 +47,27 @@ class Ward:
     """Who has logged in instead of the operators."""
 
     def diagnose(self, credentials: Sequence[Credential], clusters: Iterable[str]) -> list[Diagnosis]:
-        """Examine these clusters with their operators, then the stores, then each credential."""
+        """Examine these clusters with their operators, then the stores, then each credential.
+
+        All records are read before PVE is asked for the tokens, as in a run: a token that a record names and the later
+        list lacks is really gone.
+        """
+        stores = self._each(lambda it: see_stores(it, self.settings.backends), credentials, "store")
         examined = [self.examine_cluster(name, credentials) for name in clusters]
         looks = {name: look for name, look, _ in examined if look}
-        patients = [Patient(it, self.settings.backends, looks.get(it.cluster)) for it in credentials]
-        stores = [it for patient in patients for it in patient.store_diagnoses()]
-        unique = {it.name: it for it in stores}.values()
-        return [*(it for _, _, found_ in examined for it in found_), *unique, *(it.diagnosis() for it in patients)]
+        pairs = zip(credentials, stores, strict=True)
+        patients = [Patient(it, seen, looks.get(it.cluster)) for it, seen in pairs]
+        for look in looks.values() if len(patients) > 1 else ():
+            look.prepare()
+        unique = {it.name: it for patient in patients for it in patient.store_diagnoses()}.values()
+        return [
+            *(it for _, _, found_ in examined for it in found_),
+            *unique,
+            *self._each(Patient.diagnosis, patients, "credential"),
+        ]
+
+    def _each(self, work: Callable[[S], T], items: Sequence[S], name: str) -> list[T]:
+        return side_by_side(work, items, self.fleet.parallel, name)
 
     def examine_cluster(self, name: str, credentials: Sequence[Credential]) -> tuple[str, Look | None, list[Diagnosis]]:
         """Examine a cluster and its operator; no look where the operator gets nowhere."""
@@ -75,6 +91,11 @@ class Ward:
         """Open a cluster. Raises: ``ConfigError``; what reading a password's reference raises."""
         pve = cast("Inspected", self.fleet.open_cluster(name))  # the adapter is one; a fleet needs less of it
         return Look(pve, self.settings.clusters[name], self.settings.backends, self.fleet.clock, self.person)
+
+
+def see_stores(credential: Credential, backends: Mapping[str, Backend]) -> list[tuple[StoreSeen, Stored | None]]:
+    """Read every destination of a credential."""
+    return [see_store(it, backends) for it in credential.destinations]
 
 
 def unreadable(cluster: str, *said: str) -> Finding:
@@ -114,13 +135,9 @@ class Patient:
     """One credential; ``look`` is None where its cluster could not be asked."""
 
     credential: Credential
-    backends: Mapping[str, Backend]
+    stores: Sequence[tuple[StoreSeen, Stored | None]]
+    """What each destination told, read before PVE was asked for the tokens."""
     look: Look | None
-
-    @cached_property
-    def stores(self) -> list[tuple[StoreSeen, Stored | None]]:
-        """Read every destination; before PVE is asked for the tokens, as a run does."""
-        return [see_store(it, self.backends) for it in self.credential.destinations]
 
     @cached_property
     def held(self) -> list[Held | Unread]:

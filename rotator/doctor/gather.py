@@ -153,6 +153,10 @@ class Look:
             return self.pve.acl()
         return None
 
+    def prepare(self) -> None:
+        """Ask now what several credentials need of it: side by side each of them might ask."""
+        _ = self.permissions, self.acl, self.nodes
+
     def operator(self, credentials: Sequence[Credential], *, is_rotated: bool) -> OperatorSeen:
         """Find out what the operator may do, and which users' tokens it may not list."""
         userid, token = self.identity
