@@ -21,7 +21,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -66,6 +66,8 @@ def held(
     folder: Folder, record: str, *, system: System, wait: timedelta, owner: os.stat_result | None
 ) -> Iterator[Lock]:
     """Hold the lock of a record; ``owner`` is the record's status, whose owner root gives a new lock file to.
+
+    Where there is no record yet, root gives it to the owner of the folder, who may be the one that writes the first.
 
     Repeat: a second holder waits, in another thread as in another process.
     Crash: the lock is free again; the lock file stays.
@@ -135,12 +137,20 @@ def _opened(folder: Folder, name: str, owner: os.stat_result | None, system: Sys
     except FileExistsError:
         return _opened_existing(folder, name, owner, system)
     try:
-        if owner is not None and os.geteuid() == 0:
-            system.chown(fd, owner)
+        if os.geteuid() == 0:
+            _give_away(fd, folder, owner, system)
     except OSError:
         release(fd)
         raise
     return fd
+
+
+def _give_away(fd: int, folder: Folder, owner: os.stat_result | None, system: System) -> None:
+    if owner is not None:
+        system.chown(fd, owner)
+        return
+    with suppress(OSError):  # root in a container may not; then it is root who writes there
+        system.chown(fd, os.fstat(folder.fd))
 
 
 def _opened_existing(folder: Folder, name: str, owner: os.stat_result | None, system: System) -> int:

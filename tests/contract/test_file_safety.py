@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -215,6 +216,31 @@ def test_the_owner_of_a_record_keeps_it(tmp_path: Path) -> None:
     for name in ("ci.json", ".ci.json.lock"):
         found = (tmp_path / name).stat()
         assert (found.st_uid, found.st_gid) == (owner, group)
+
+
+def test_the_lock_of_a_record_that_is_not_there_yet_is_the_folder_owners(tmp_path: Path) -> None:
+    """Root looks with `rotate doctor`, which asks whether it could write; after that the service writes the first."""
+    owner = SOMEBODY if os.geteuid() == 0 else os.geteuid()
+    group = SOMEBODY if os.geteuid() == 0 else os.getegid()
+    os.chown(tmp_path, owner, group)
+    FileBackend.configure({}).preflight(place(tmp_path / "ci.json"))
+    (lock,) = tmp_path.iterdir()
+    assert (lock.name, lock.stat().st_uid, lock.stat().st_gid) == (".ci.json.lock", owner, group)
+
+
+class Confined(System):
+    """What root meets in a container without CAP_CHOWN."""
+
+    def chown(self, _fd: int, _owner: os.stat_result) -> None:
+        """Refuse."""
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+def test_root_that_may_give_nothing_away_writes_the_first_record_all_the_same(tmp_path: Path) -> None:
+    """It is the one who writes there, so the lock may stay its own."""
+    location = place(tmp_path / "ci.json")
+    backend_on(Confined()).write(location, pair(1), expected=None)
+    assert dict(stored(tmp_path / "ci.json").fields) == pair(1)
 
 
 def test_extended_attributes_stay(tmp_path: Path) -> None:
