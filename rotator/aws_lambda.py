@@ -27,6 +27,7 @@ from rotator.events import Event, Listener
 from rotator.model import Destination, Secret
 from rotator.proxmox import ProxmoxCluster, TlsTrust
 from rotator.rotate import draw_name
+from rotator.secrecy import known
 from rotator.trigger import By, TriggeredBy
 from rotator.wiring import read_operator
 
@@ -78,6 +79,7 @@ def perform(
     call, ours = read(event), clock or SystemClock()
     try:
         settings = function_settings(environ, call.arn)
+        known.spare(settings.words)
         with closing(configured(call.arn, environ)) as backend, closing(cluster(settings, backend, ours)) as pve:
             advance(call, settings, environ, Ports(pve, {BACKEND: backend}, ours, teller(call.step), draw))
     except RotatorError as error:
@@ -136,6 +138,11 @@ def is_current(call: Call, seen: Described) -> bool:
     """Say whether the rotation is over but for tidying up; refuse what AWS has not begun, or given up."""
     if not seen.rotates:
         raise RefusedError("rotation is not switched on", hint="aws secretsmanager rotate-secret switches it on")
+    if not any(CURRENT in labels for labels in seen.stages.values()):  # AWS makes the first value current by itself
+        raise RefusedError(
+            "the secret has no value yet, and its first one would be current before it is tested",
+            hint=f"aws secretsmanager put-secret-value --secret-id {call.arn} --secret-string '{{}}'",
+        )
     labels = seen.stages.get(call.version)
     if labels is None:
         raise RefusedError(f"version {call.version} has no label: it belongs to no rotation that is under way")

@@ -31,6 +31,7 @@ from rotator.errors import ConfigError
 from rotator.faults import InvalidValueError
 from rotator.model import Credential, Destination, Grant, Secret, Stored, UnusableRecordError
 from rotator.presets import parse_preset
+from rotator.settings import addresses
 from rotator.shape import Shape
 from rotator.template import Template
 
@@ -57,6 +58,10 @@ class FunctionSettings:
     ca_file: Path | None = None
     fingerprint: str = ""
     adopt: bool = False
+
+    def words(self) -> frozenset[str]:
+        """Return what everybody may read, though consumers' records may have it too."""
+        return addresses(self.endpoints) | {self.owner, self.cluster, self.operator, *self.users}
 
 
 @dataclass

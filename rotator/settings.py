@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -127,6 +127,10 @@ class Settings:
         found = {self.owner, *self.clusters, *self.backends}
         for credential in self.credentials:
             found |= {credential.name, credential.userid, *(place.label for place in credential.destinations)}
-        for endpoint in (endpoint for cluster in self.clusters.values() for endpoint in cluster.endpoints):
-            found |= {endpoint, endpoint.rpartition(":")[0], f"https://{endpoint}", f"https://{endpoint}/api2/json"}
-        return frozenset(found)
+        return frozenset(found.union(*(addresses(cluster.endpoints) for cluster in self.clusters.values())))
+
+
+def addresses(endpoints: Iterable[str]) -> frozenset[str]:
+    """Return the ways in which records and messages write endpoints."""
+    ways = ("{0}", "{1}", "https://{0}", "https://{0}/api2/json")
+    return frozenset(way.format(it, it.rpartition(":")[0]) for it in endpoints for way in ways)

@@ -117,6 +117,18 @@ def test_a_secret_whose_rotation_is_off_is_refused(f: Function) -> None:
     assert refused(f, "createSecret", version) == message
 
 
+def test_a_secret_without_a_value_is_refused(f: Function) -> None:
+    """AWS makes the first version of a secret current by itself: before it has its grants, and untested."""
+    f.arn = f.client.create_secret(Name=f.name)["ARN"]
+    token = f.begin()
+    with pytest.raises(RotationError, match=r"has no value yet.*put-secret-value --secret-id arn:\S+ --secret-string"):
+        f.step("createSecret", token)
+    assert f.w.tokens() == []
+    f.client.put_secret_value(SecretId=f.arn, SecretString="{}")
+    f.rotate()
+    assert f.works()
+
+
 def test_a_secret_that_is_gone_is_refused(f: Function) -> None:
     """It was deleted since AWS began."""
     f.arn = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{f.name}-abcdef"
@@ -468,3 +480,18 @@ def test_a_node_that_is_down_stops_nothing(f: Function) -> None:
     f.w.pve.nodes[1].down = True
     f.rotate()
     assert f.works()
+
+
+def test_the_log_says_which_node_is_down_though_the_record_has_its_address(
+    f: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A rotation that goes on without it says so nowhere else."""
+    f.environ["ROTATE_FIELDS"] = json.dumps({"host": "{host}:{port}"})
+    f.settled()
+    token = f.begin()
+    f.step("createSecret", token)
+    f.step("setSecret", token)
+    f.w.pve.nodes[0].down = True
+    f.step("testSecret", token)
+    told = [it.getMessage() for it in caplog.records if it.name == "rotator.aws_lambda"]
+    assert f"not verified on {f.w.pve.nodes[0].endpoint}" in told[-1]
