@@ -275,8 +275,9 @@ def test_only_the_rule_and_alarms_of_this_account_write_to_the_topic() -> None:
 
 @pytest.mark.parametrize("name", ["FunctionFails", "MessagesAreLost"])
 def test_an_alarm_tells_the_topic_of_the_first_failure(name: str) -> None:
-    """And nothing where nothing happens."""
+    """And nothing where nothing happens: five minutes without a call mend nothing."""
     alarm = RESOURCES[name]["Properties"]
+    assert "OKActions" not in alarm
     assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert (alarm["TreatMissingData"], alarm["AlarmActions"]) == ("notBreaching", ["Failures"])
