@@ -2,8 +2,9 @@
 
 Each schema here is our own, and has those fields alone that our manifests use, closed: a field that is mistyped is one
 too many. Names, types, what is required and what there is to choose from are those of the definitions in Prometheus
-Operator 0.93, External Secrets 2.9 and Vault Secrets Operator 1.4. Where ``ROTATE_TEST_CRDS`` names a folder with the
-definitions themselves (as ``kubectl get crd NAME -o yaml`` gives them), the manifests are held to those in addition.
+Operator 0.93, External Secrets 2.9, Vault Secrets Operator 1.4 and cert-manager's v1. Where ``ROTATE_TEST_CRDS`` names
+a folder with the definitions themselves (as ``kubectl get crd NAME -o yaml`` gives them), the manifests are held to
+those in addition.
 
 ``kubernetes-validate`` was not taken for it: it knows the kinds of Kubernetes alone.
 """
@@ -23,7 +24,7 @@ Json = dict[str, Any]
 Kind = tuple[str, str]
 """Version of the API, and kind."""
 
-FOREIGN = ("monitoring.coreos.com/", "external-secrets.io/", "secrets.hashicorp.com/")
+FOREIGN = ("monitoring.coreos.com/", "external-secrets.io/", "secrets.hashicorp.com/", "cert-manager.io/")
 """Groups of kinds that others define."""
 FOLDER = os.environ.get("ROTATE_TEST_CRDS", "")
 PLACES = ("ours", *(["theirs"] if FOLDER else []))
@@ -102,6 +103,12 @@ SPECS: Mapping[Kind, Json] = {
             deletionPolicy=one_of("Delete", "Merge", "Retain"),
         ),
         dataFrom=several(closed("extract", extract=closed("key", key=TEXT))),
+    ),
+    ("cert-manager.io/v1", "Certificate"): closed(
+        "secretName issuerRef",
+        secretName=NAME,
+        dnsNames=several(TEXT),
+        issuerRef=closed("name", kind=one_of("Issuer", "ClusterIssuer"), name=NAME),
     ),
     ("secrets.hashicorp.com/v1beta1", "VaultConnection"): closed(
         "address skipTLSVerify", address=TEXT, caCertSecretRef=NAME, skipTLSVerify=FLAG

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from tests.docs.pages import blocks
+from tests.docs.stages import PAGES
 from tests.system.kubernetes.aged import age
 
 Json = dict[str, Any]
@@ -67,6 +69,15 @@ def combined(workload: str, *components: str) -> Sequence[Json]:
         }
         (Path(own) / "kustomization.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
         return tuple(render(Path(own)))
+
+
+def shown() -> Iterator[Json]:
+    """Yield the objects that a reader copies out of a page; the namespace may be left to them."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "yaml" and "\napiVersion: " in f"\n{block.text}":
+                for found in yaml.safe_load_all(block.text):
+                    yield {**found, "metadata": {"namespace": "any", **found["metadata"]}}
 
 
 def pods(objects: Sequence[Json]) -> Iterator[tuple[str, Json]]:

@@ -13,7 +13,7 @@ import yaml
 
 from tests.docs.pages import blocks
 from tests.system.kubernetes.custom import FOREIGN
-from tests.system.kubernetes.manifests import OVERLAYS, ROOT, STORES, WORKLOADS, Json, combined, overlay, render
+from tests.system.kubernetes.manifests import OVERLAYS, ROOT, STORES, WORKLOADS, Json, combined, overlay, render, shown
 
 PAGE = "deploy/kubernetes/README.md"
 VERSIONS = ("1.33", "1.35", "1.37")
@@ -45,6 +45,15 @@ def test_each_way_to_run_goes_with_each_store(workload: str, store: str) -> None
     """Whatever somebody puts together."""
     for found in own(combined(workload, f"stores/{store}")):
         check(VERSIONS[-1], yaml.safe_dump(found))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_pages_show_is_valid(version: str) -> None:
+    """The Roles that a reader copies out of the text, too."""
+    found = own(shown())
+    assert {it["kind"] for it in found} >= {"Role", "RoleBinding"}
+    for it in found:
+        check(version, yaml.safe_dump(it))
 
 
 def is_egress(found: Json) -> bool:
