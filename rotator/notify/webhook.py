@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Timer
+from threading import Event, Timer
 from urllib.parse import urlsplit
 
 import rotator
@@ -61,7 +61,8 @@ class Webhook:
         )
         connection.set_debuglevel(0)  # or a global http.client.HTTPConnection.debuglevel prints the signature
         try:
-            with bounded(connection, seconds):
+            connection.connect()
+            with bounded(connection.sock, seconds):
                 connection.request("POST", target, notice.body, headers)
                 answer = connection.getresponse()
                 status = answer.status
@@ -80,18 +81,28 @@ class Webhook:
 
 
 @contextmanager
-def bounded(connection: http.client.HTTPSConnection, seconds: float) -> Iterator[None]:
-    """Hang up when an exchange takes too long as a whole, however slowly it drips."""
+def bounded(link: socket.socket, seconds: float) -> Iterator[None]:
+    """Hang up when an exchange takes too long as a whole, however slowly it drips.
+
+    The socket, and not its connection: that lets go of it before the answer's body is read. And ``shutdown`` as plain
+    sockets have it: that of TLS would let what is being sent meanwhile go in the clear. Raises: ``TimeoutError``.
+    """
+    over = Event()
 
     def hang_up() -> None:
-        with suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        over.set()
+        with suppress(OSError):
+            socket.socket.shutdown(link, socket.SHUT_RDWR)
 
     timer = Timer(seconds, hang_up)
     timer.daemon = True
     timer.start()
     try:
         yield
+    except (OSError, http.client.HTTPException):
+        if over.is_set():
+            raise TimeoutError from None
+        raise
     finally:
         timer.cancel()
 

@@ -22,7 +22,7 @@ CA = trustme.CA()
 
 @dataclass
 class Receiver:
-    """What came, and what is answered next: a status, ``drip`` or ``hang up``; then 204."""
+    """What came, and what is answered next: a status, ``drip``, ``drip on`` or ``hang up``; then 204."""
 
     secret: str
     url: str = ""
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         receiver.arrived.set()
         if receiver.verify(headers, body):
             receiver.came.append(json.loads(body))
-        self.drip() if answer == "drip" else self.answer(answer)
+        self.drip(answer) if answer in {"drip", "drip on"} else self.answer(answer)
 
     def answer(self, answer: int | str) -> None:
         """Answer a status, or nothing."""
@@ -71,8 +71,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    def drip(self) -> None:
-        """Answer a byte at a time, until the server ends."""
+    def drip(self, answer: int | str) -> None:
+        """Answer a byte at a time, until the server ends; ``drip on``: after the status."""
+        if answer == "drip on":
+            self.send_response(200)
+            self.send_header("Content-Length", "4096")
+            self.end_headers()
         while not self.server.stop.wait(0.05):
             self.wfile.write(b"H")
             self.wfile.flush()

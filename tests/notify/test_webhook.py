@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
@@ -116,9 +118,44 @@ def test_an_answer_that_drips_is_not_waited_for(receiver: Receiver, tmp_path: Pa
     """The time that it has is for all of it."""
     receiver.answers = ["drip"]
     began = monotonic()
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="no answer in time"):
         webhook(receiver, tmp_path, seconds=0.3).send(NOTICE)
     assert monotonic() - began < 3
+
+
+def test_a_status_is_enough_though_what_follows_it_drips(receiver: Receiver, tmp_path: Path) -> None:
+    """Nobody reads what a receiver says beside it: the notice was taken, and nobody waits for the rest."""
+    receiver.answers = ["drip on"]
+    began = monotonic()
+    webhook(receiver, tmp_path, seconds=0.3).send(NOTICE)
+    assert monotonic() - began < 3
+
+
+def test_a_handshake_that_drips_is_not_waited_for(tmp_path: Path, canary: str) -> None:
+    """It has its time as a whole, too."""
+    over = Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = Thread(target=drip, args=(server, over), daemon=True)
+        dripping.start()
+        dead = Receiver(secret_of(canary), f"https://127.0.0.1:{server.getsockname()[1]}")
+        began = monotonic()
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            webhook(dead, tmp_path, seconds=0.3).send(NOTICE)
+        took = monotonic() - began
+        over.set()
+        dripping.join()
+    assert took < 3
+
+
+def drip(server: socket.socket, over: Event) -> None:
+    """Begin a record of TLS, and go on with it a byte at a time, for some seconds at most."""
+    link, _ = server.accept()
+    with link, suppress(OSError):
+        link.sendall(b"\x16\x03\x03\x40\x00")
+        for _ in range(100):
+            link.sendall(b"\x02")
+            if over.wait(0.05):
+                return
 
 
 def test_nobody_at_home_is_worth_another_try(tmp_path: Path, canary: str) -> None:
