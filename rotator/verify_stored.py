@@ -8,10 +8,11 @@ from functools import partial
 
 from rotator.errors import ExitCode, RefusedError, RotatorError, UnauthenticatedError, UnavailableError
 from rotator.fleet import Lane
-from rotator.model import Credential, Destination, Held, Permissions, Token, Unread
+from rotator.model import Credential, Destination, Held, Permissions, Token, Unread, UserState
 from rotator.observe import nobody_answers, read
 from rotator.proving import difference, privileges_of, require_grants
 from rotator.pve import Pve
+from rotator.view import own_marker
 
 MOST_LOOKS = 3
 """How often the records are read where one rotation after the other passes by."""
@@ -40,6 +41,8 @@ def prove(lane: Lane, credential: Credential, *, refused: RotatorError | None = 
     proofs: list[Proof] = []
     for _ in range(MOST_LOOKS):
         held = read_all(lane, credential)
+        if was_never_issued(credential, lane.users.get(credential.userid), held):
+            return [unserved(credential, place) for place in credential.destinations]
         proofs = prove_all(lane, credential, held, refused)
         if is_well(proofs) or read_all(lane, credential) == held:
             break
@@ -49,6 +52,19 @@ def prove(lane: Lane, credential: Credential, *, refused: RotatorError | None = 
 def read_all(lane: Lane, credential: Credential) -> list[Held | Unread]:
     """Read every destination."""
     return [read(destination, lane.fleet.backends) for destination in credential.destinations]
+
+
+def was_never_issued(credential: Credential, user: UserState | None, held: Sequence[Held | Unread]) -> bool:
+    """Whether a paused credential never had a token, as far as PVE's list and the stores tell: so nobody reads one."""
+    is_empty = all(isinstance(it, Held) and it.token is None for it in held)
+    is_listed = user is None or any(own_marker(credential, it) for it in user.tokens)
+    return credential.paused and is_empty and not is_listed
+
+
+def unserved(credential: Credential, place: Destination) -> Proof:
+    """Prove a destination from which nobody was served yet."""
+    message = "holds no token: paused before the first was issued"
+    return Proof(credential.name, credential.cluster, place.label, ExitCode.DONE, message)
 
 
 def is_well(proofs: Iterable[Proof]) -> bool:

@@ -25,6 +25,7 @@ from rotator.observe import understood
 from rotator.policy import Reason, judge
 from rotator.pve import Inspected
 from rotator.settings import Settings
+from rotator.verify_stored import was_never_issued
 from rotator.view import View
 
 S = TypeVar("S")
@@ -189,12 +190,18 @@ class Patient:
             elif isinstance(held, Unread):
                 yield found("record-misshapen", held.message, about=about)
             elif held.token is None:
-                yield found("record-empty", f"{seen.label} was read", about=about)
+                severity = Severity.NOTE if self._is_unborn else Severity.ERROR
+                yield found("record-empty", f"{seen.label} was read", about=about, severity=severity)
             elif index and held.token != primary and primary is not None:
                 evidence = f"it holds {held.token.id}, the primary {primary.id}"
                 yield found("mirror-behind", evidence, about=about)
             elif not held.is_complete:
                 yield found("record-incomplete", f"the token there is {held.token.id}", about=about)
+
+    @property
+    def _is_unborn(self) -> bool:
+        user = self.look.users.get(self.credential.userid) if self.look else None
+        return was_never_issued(self.credential, user, self.held)
 
     def _misspelt(self, stored: Stored | None) -> Finding | None:
         for key, value in sorted(stored.fields.items()) if stored else ():

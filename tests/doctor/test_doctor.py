@@ -202,6 +202,18 @@ def test_a_pinned_token_that_is_in_no_record_is_not_said_to_be_in_one(clinic: Cl
     assert told["what"] == f"PVE holds {USER}!pinned, which somebody else made"
 
 
+def test_a_paused_credential_that_never_had_a_token_is_no_failure(clinic: Clinic) -> None:
+    """It was configured for later; what that means is told all the same."""
+    clinic.add("later", paused=True)
+    told = only([finding for it in clinic.doctor() for finding in it["findings"]])
+    assert (told["code"], told["severity"]) == ("record-empty", "note")
+    assert clinic.call("doctor").exit_code == 0
+    (clinic.folder / "ci.json").unlink()
+    clinic.credentials[0]["paused"] = True
+    clinic.write()
+    assert only(clinic.doctor("ci")[-1]["findings"])["severity"] == "error"
+
+
 def test_a_secret_is_tried_once(trio: Clinic) -> None:
     """Although there are three nodes that would refuse it."""
     secret_wrong(trio)

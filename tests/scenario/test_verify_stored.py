@@ -149,6 +149,30 @@ def test_a_record_that_is_missing_locks_its_consumers_out(w: World) -> None:
     assert proof.hint == "issue the first: rotate now ci"
 
 
+def test_a_paused_credential_that_never_had_a_token_locks_nobody_out(w: World) -> None:
+    """It was configured for later: a monitor that asks for exit code 5 has nothing to cry about."""
+    ci = replace(w.credential(destinations=(w.place("ci.json"), w.place("mirror.json"))), paused=True)
+    found = [(it.exit_code, it.message, it.hint) for it in proofs(w, ci)]
+    assert found == [(ExitCode.DONE, "holds no token: paused before the first was issued", "")] * 2
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_paused_credential_whose_record_is_lost_locks_its_consumers_out(w: World, *, is_known: bool) -> None:
+    """Its token is at PVE, or PVE's list is not known: somebody may be reading in vain."""
+    ci = replace(w.settled() if is_known else w.credential(), paused=True)
+    w.records.wipe()
+    (proof,) = prove(Lane(w.cluster, w.cluster.users() if is_known else {}, w.fleet()), ci)
+    assert (proof.exit_code, proof.message) == (ExitCode.LOCKED_OUT, "holds no token")
+
+
+def test_a_paused_credential_whose_mirror_alone_holds_a_token_locks_consumers_out(w: World) -> None:
+    """Somebody was served once."""
+    ci = w.credential(destinations=(w.place("ci.json"), w.place("mirror.json")))
+    w.write({"token_id": "ci@pve!hand", "token_secret": w.pve.add_token("ci@pve", "hand")}, "mirror.json")
+    primary, _ = proofs(w, replace(ci, paused=True))
+    assert primary.exit_code == ExitCode.LOCKED_OUT
+
+
 def test_a_mirror_that_holds_an_old_token_that_still_works_is_a_failure(w: World) -> None:
     """Its consumers are well until the overlap is over."""
     ci = w.settled(destinations=(w.place("ci.json"), w.place("mirror.json")))
