@@ -22,7 +22,7 @@ from tests.docs.stores import of_language
 from tests.system.guides.wheelhouse import check_out, closure, pack
 from tests.system.systemd.test_units import CI, PAGE, UNITS, prepared, watch_tokens
 
-PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-venv,pipx"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,pipx"
 UNIT = """\
 [Unit]
 After=multi-user.target
