@@ -49,7 +49,7 @@ def flag(path: Path, names: Sequence[str], edit: Callable[[Path, str], bool], *,
 def require_known(path: Path, names: Sequence[str]) -> None:
     """Refuse before anything is changed. Raises: ``ConfigError``; ``UsageError`` for a name that is not there."""
     known = names_in(path)
-    if unknown := next((name for name in names if name not in known), None):
+    if (unknown := next((name for name in names if name not in known), None)) is not None:
         raise unknown_credential(unknown, path, known)
 
 

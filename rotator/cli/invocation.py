@@ -70,7 +70,7 @@ class Invocation:
     def chosen(self, names: Sequence[str]) -> list[Credential]:
         """Return the credentials of these names, all for none. Raises: ``UsageError`` for a name that is not there."""
         known = {credential.name: credential for credential in self.settings.credentials}
-        if unknown := next((name for name in names if name not in known), None):
+        if (unknown := next((name for name in names if name not in known), None)) is not None:
             raise unknown_credential(unknown, self.path, known)
         found = [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
         self._clusters.update(credential.cluster for credential in found)
@@ -229,8 +229,9 @@ def names_in(path: Path) -> list[str]:
     from rotator.config_assembly import parse_text, read_text  # noqa: PLC0415 - it imports pydantic
 
     data = parse_text(path, read_text(path))[0].data
-    found: Iterable[Any] = data.get("credentials") or () if isinstance(data, dict) else ()
-    return [it["name"] for it in found if isinstance(it, dict) and isinstance(it.get("name"), str)]
+    found = data.get("credentials") if isinstance(data, dict) else None
+    listed = found if isinstance(found, list) else ()
+    return [it["name"] for it in listed if isinstance(it, dict) and isinstance(it.get("name"), str)]
 
 
 def unknown_credential(name: str, path: Path, known: Iterable[str]) -> click.UsageError:

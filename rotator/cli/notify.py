@@ -57,7 +57,7 @@ def chosen_of(settings: Settings, names: Sequence[str]) -> list[ChannelSettings]
     known = {it.name: it for it in settings.telling.notify.channels}
     if not known:
         raise ConfigError("nobody is notified of anything", hint="add notify: {channels: ...} to the configuration")
-    if unknown := next((name for name in names if name not in known), None):
+    if (unknown := next((name for name in names if name not in known), None)) is not None:
         meant = suggestion(unknown, known)
         raise click.UsageError(f"no channel '{unknown}' in {settings.path}" + (f"; {meant}" if meant else ""))
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.lab import Lab, only
 
 
@@ -56,6 +58,15 @@ def test_a_wrong_name_changes_none_of_the_others(lab: Lab) -> None:
     assert result.exit_code == 2
     assert "no credential 'cii'" in result.stderr
     assert lab.config.read_bytes() == before
+
+
+@pytest.mark.parametrize("credentials", ["5", "true", "{a: b}", "text", "[5, {name: 3}]"])
+def test_a_name_is_looked_for_in_whatever_stands_there(lab: Lab, credentials: str) -> None:
+    """Somebody is in the middle of writing it: the name is not there, which is no bug."""
+    lab.config.write_text(f"credentials: {credentials}\n", encoding="utf-8")
+    result = lab.call("pause", "ci")
+    assert (result.exit_code, "no credential 'ci'" in result.stderr) == (2, True)
+    assert lab.config.read_text(encoding="utf-8") == f"credentials: {credentials}\n"
 
 
 def test_a_faulty_configuration_is_not_edited(lab: Lab) -> None:

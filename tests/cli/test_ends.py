@@ -81,6 +81,25 @@ def test_2_for_a_wrong_usage(lab: Lab) -> None:
     assert "which? give names, or --all" in err
 
 
+@pytest.mark.parametrize("command", ["now", "due", "plan", "status", "verify", "doctor", "adopt", "pause", "resume"])
+def test_2_for_a_name_that_is_empty(lab: Lab, command: str) -> None:
+    """As a script writes it whose variable is not set: it is neither a bug nor a wish for all credentials."""
+    lab.add("ci")
+    before = lab.config.read_bytes()
+    result = lab.call(command, "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: no credential ''" in result.stderr
+    assert (lab.config.read_bytes(), lab.pve.calls) == (before, [])
+
+
+def test_2_for_a_channel_whose_name_is_empty(lab: Lab) -> None:
+    """The same: no channel is called like that."""
+    lab.extra["notify"] = {"channels": {"ops": {"run": ["/bin/true"]}}}
+    lab.add("ci")
+    result = lab.call("notify", "test", "")
+    assert (result.exit_code, "Error: no channel ''" in result.stderr) == (2, True)
+
+
 def test_3_for_a_wrong_configuration(lab: Lab) -> None:
     """Told before anybody is contacted."""
     lab.add("ci", user="nobody")
