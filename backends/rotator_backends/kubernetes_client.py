@@ -2,7 +2,8 @@
 
 What the client would do by itself and must not: urllib3 repeats requests three times by default (for a change that met
 a closed connection too) and follows redirects with them: ``retries`` is off. It writes to the kubeconfig: not to ours.
-It prints tokens and bodies at DEBUG: those loggers are mute for good. Exceptions and what is behind them carry tokens
+It prints tokens and bodies at DEBUG: those loggers are mute for good. It waits for a program that logs in for ever:
+``Program`` has an end. Exceptions and what is behind them carry tokens
 and bodies (the client's the body, the kubeconfig's the user): none leaves this module.
 """
 
@@ -12,18 +13,22 @@ import http.client
 import logging
 import re
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from kubernetes import client
-from kubernetes.config import kube_config
+from kubernetes.config import exec_provider, kube_config
+from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -40,12 +45,15 @@ FOREIGN = (client.OpenApiException, urllib3.exceptions.HTTPError, http.client.HT
 
 _UNAUTHORIZED = 401
 _kube_config: Any = kube_config  # has no types
+_exec_provider: Any = exec_provider  # the same
 _InClusterLoader: Any = InClusterConfigLoader
 _LOUD = ("kubernetes.client.rest", "requests_oauthlib.oauth2_session")
 _NAMES = {"Secret": "secret", "Deployment": "deployment", "StatefulSet": "stateful_set", "DaemonSet": "daemon_set"}
 _VERBS = {"get": "read", "create": "create", "patch": "patch"}
 _MISSING = re.compile(r"Expected (?P<what>key \S+|object with name \S+|all values|only one object)")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+LOGIN_WAIT = 120.0
+"""Seconds for a program of a kubeconfig that logs in, where nobody sits who could answer or end it."""
 
 
 def _never(_record: logging.LogRecord) -> bool:
@@ -54,6 +62,23 @@ def _never(_record: logging.LogRecord) -> bool:
 
 for _name in _LOUD:  # filters stay, whatever a later logging.config does to levels, handlers and `disabled`
     logging.getLogger(_name).addFilter(_never)
+
+
+class Program(subprocess.Popen[str]):
+    """A program that a kubeconfig logs in by (``exec``). One that hangs would hold up all that waits for this store."""
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002 - Popen's
+        """Wait for its end. Raises: ``ConfigException`` when there is none, without its arguments."""
+        is_watched = sys.stdout is not None and sys.stdout.isatty()
+        try:
+            return super().communicate(input, timeout or (None if is_watched else LOGIN_WAIT))
+        except subprocess.TimeoutExpired:
+            with self:  # which closes its pipes
+                self.kill()
+            raise ConfigException("exec: it does not end") from None
+
+
+_exec_provider.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Program})
 
 
 class NotConnectedError(Exception):

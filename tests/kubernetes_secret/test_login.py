@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
+from kubernetes.config.config_exception import ConfigException
 
 from rotator.errors import RefusedError, UnauthenticatedError, UnavailableError
 from rotator.testing.backend_contract import pair, shown
 from rotator.testing.kubernetes import SimulatedKubernetes
 from rotator.testing.kubernetes_api import answered
 from rotator.testing.kubernetes_server import ApiServer
-from rotator_backends.kubernetes_client import Access, Surroundings
+from rotator_backends.kubernetes_client import Access, Program, Surroundings
 from rotator_backends.kubernetes_secret import KubernetesBackend, SecretLocation
 from rotator_backends.kubernetes_settings import Auth
 from tests.kubernetes_secret.lab import NAMESPACE, ROTATOR, SimulatedLab, in_a_pod
@@ -149,6 +152,18 @@ def test_a_program_that_gives_no_token_leaves_us_without_a_name(lab: SimulatedLa
         backend.read(CI)
     assert caught.value.hint.endswith("or an exec plugin that failed")
     backend.close()
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    """The library would wait for it for ever, with all that waits for this store; its arguments are not told."""
+    used = import_module("kubernetes.config.exec_provider").subprocess
+    assert used.Popen is Program
+    began = used.Popen(["tail", "-f", "/dev/null"], stdout=used.PIPE, stderr=used.PIPE, text=True)
+    with pytest.raises(ConfigException) as caught:
+        began.communicate(timeout=0.01)
+    assert str(caught.value) == "exec: it does not end"
+    assert began.returncode == -SIGKILL
+    assert all(pipe and pipe.closed for pipe in (began.stdout, began.stderr))
 
 
 def test_a_kubeconfig_that_is_not_accepted_is_reported_with_what_to_try(lab: SimulatedLab) -> None:
