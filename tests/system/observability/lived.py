@@ -80,6 +80,8 @@ class Life:
             self._street.add(f"c{number}", cluster, every=HOUR, overlap=10 * MINUTE, lifetime=6 * HOUR)
         self._told = Metrics(self._street.clock.now)
         self._street.listeners.append(self._told.hear)
+        self.is_heard_twice = False
+        """Whether it is a target by another name, too, as from a Prometheus that begins late."""
         self._service: Service = self._street.serve()
         self._told.watch(self._service.board)
 
@@ -93,6 +95,8 @@ class Life:
         for _ in range(int(duration / SCRAPE)):
             self._street.go_on(self._service, SCRAPE)
             self.scrapes.take(self._told.registry, self.now, job="rotate", instance="a")
+            if self.is_heard_twice:
+                self.scrapes.take(self._told.registry, self.now, job="rotate", instance="late")
             self.scrapes.take(_single(self.now), self.now, job="node", instance="b")
 
     def leave_an_orphan(self) -> None:
@@ -122,6 +126,7 @@ def lived(folder: Path) -> tuple[Scrapes, datetime]:
     """Live through four hours; returns what was scraped, and the end."""
     life = Life(folder)
     life.go_on(2 * HOUR)
+    life.is_heard_twice = True
     life.leave_an_orphan()
     life.go_on(HOUR)
     life.lose("away")

@@ -19,11 +19,13 @@ BOARD: Mapping[str, Any] = json.loads((FOLDER / "dashboard.json").read_text(enco
 VARIABLES = {
     "$__rate_interval": "20m",
     "$__interval": "20m",
+    "$__range_s": "14400",
     "$__range": "4h",
     "$cluster": "home|away",
     "$credential": "c0|c1|c2|c3",
 }
 """What Grafana would put in, for four hours with a scrape every five minutes, and all chosen."""
+FIRST = {"reason": "first-issue"}
 
 
 def queries() -> Iterator[Any]:
@@ -67,6 +69,17 @@ def test_a_query_is_answered(seen: tuple[Prometheus, datetime], expression: str)
     )
     numbers = {value for series in found["result"] for _, value in series["values"]}
     assert numbers - {"NaN"}
+
+
+def test_what_happened_for_the_first_time_is_shown_and_nothing_twice(seen: tuple[Prometheus, datetime]) -> None:
+    """A counter that begins with it has nothing to rise from; one that is old when it is first heard of is no news."""
+    server, end = seen
+    (panel,) = [it for it in BOARD["panels"] if it["title"] == "Rotations by why"]
+    shown = [
+        sum(it.value for it in server.query(filled(panel["targets"][0]["expr"]), at) if it.labels == FIRST)
+        for at in (end - number * SCRAPE for number in range(49))
+    ]
+    assert [value for value in reversed(shown) if value] == [4.0] * 4
 
 
 def test_the_variables_offer_what_there_is(seen: tuple[Prometheus, datetime]) -> None:
