@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rotator.setup import files
 from rotator.setup.config_text import SCHEMA_FILE
 from rotator.setup.plan import shown
 from rotator.setup.present import Present
+from rotator.setup.things import OperatorToken, Thing
 from rotator.setup.undo import Keep, Remove, Undoing
 from rotator.setup.work import Worker
 
@@ -33,9 +34,9 @@ def removals(draft: Draft, worker: Worker, present: Present) -> tuple[list[Actio
     """List what to do, and what stays although it was made here."""
     decided = Undoing(draft.journal.made, present, draft.settings.owner).plan()
     gone = [it for it in decided if isinstance(it, Remove)]
-    kept = [kept_of(it) for it in decided if isinstance(it, Keep)]
+    kept = [it for it in decided if isinstance(it, Keep)]
     actions = [taken(worker, it) for it in gone]
-    return [*actions, *(unlinked(path) for path in leaving(draft, is_whole=not kept))], kept
+    return [*actions, *(unlinked(path) for path in leaving(draft, kept))], [kept_of(it) for it in kept]
 
 
 def taken(worker: Worker, removal: Remove) -> Action:
@@ -50,17 +51,20 @@ def kept_of(keep: Keep) -> SetUp:
 
 
 def remaining(draft: Draft, kept: Sequence[SetUp], *, foresees: bool) -> list[SetUp]:
-    """List the records that stay: nothing in a store is ever deleted by ``rotate``, but for files that were made here.
+    """List what stays: nothing in a store is ever deleted by ``rotate``, but for files that were made here.
 
-    One that cannot be read may be there, and is listed.
+    A record that cannot be read may be there, and is listed; so is a configuration that others have changed.
     """
-    stays = f"user {draft.journal.managed}" in {it.thing for it in kept}
+    things = {it.thing for it in kept}
+    stays = f"user {draft.journal.managed}" in things
+    operator = "stays" if " ".join(draft.journal.operator.words()) in things else "ends"
     about = f"rotations write it; the token in it {'goes on working' if stays else 'ends'}"
     credentials = [it for it in draft.settings.credentials if it.name == draft.journal.credential]
     records = {place.label: (place, about) for it in credentials for place in it.destinations}
     if not (foresees and draft.operator.label.startswith("file:")):
-        records[draft.operator.label] = (draft.operator, "the operator's token was kept there, and ends")
-    return [left(place, why) for place, why in records.values() if may_be_there(draft, place)]
+        records[draft.operator.label] = (draft.operator, f"the operator's token was kept there, and {operator}")
+    there = [left(place, why) for place, why in records.values() if may_be_there(draft, place)]
+    return [*there, *([] if kept or draft.journal.is_untouched(draft.text) else [left_as_it_is(draft.path)])]
 
 
 def may_be_there(draft: Draft, place: Destination) -> bool:
@@ -78,6 +82,12 @@ def left(place: Destination, why: str) -> SetUp:
     return SetUp(thing=f"record {place.label}", command="", message=message, state=LEFT, exit_code=0)
 
 
+def left_as_it_is(config: Path) -> SetUp:
+    """Report a configuration that stays: somebody has put work into it."""
+    message = "it was changed since it was made; whatever still runs with it fails from now on"
+    return SetUp(thing=f"file {config}", command="", message=message, state=LEFT, exit_code=0)
+
+
 def unlinked(path: Path) -> Action:
     """Make an action of removing a file."""
     return Action(
@@ -85,19 +95,23 @@ def unlinked(path: Path) -> Action:
     )
 
 
-def leaving(draft: Draft, *, is_whole: bool) -> list[Path]:
+def leaving(draft: Draft, kept: Sequence[Keep]) -> list[Path]:
     """List the files to remove: what was made and nobody has changed; the configuration only when nothing is left.
+
+    The record of an operator's token that stays does so, too: nobody could get its secret again.
 
     The lock that the store made beside the record goes before it: later nobody would know of it.
     """
-    found = [path for name in draft.journal.files if files.is_there(path := Path(name)) and is_ours(draft, path)]
+    things = {it.thing for it in kept}
+    made = [path for name in draft.journal.files if files.is_there(path := Path(name))]
+    found = [path for path in made if is_ours(draft, path, things)]
     locks = [lock for path in found if files.is_there(lock := path.with_name(f".{path.name}.lock"))]
-    own = [draft.path] if is_whole and draft.journal.is_untouched(draft.text) else []
+    own = [draft.path] if not kept and draft.journal.is_untouched(draft.text) else []
     return [*locks, *found, *own]
 
 
-def is_ours(draft: Draft, path: Path) -> bool:
-    """Say whether a file still holds what a set-up puts there and nothing else."""
+def is_ours(draft: Draft, path: Path, kept: Collection[Thing]) -> bool:
+    """Say whether a file still holds what a set-up puts there and nothing else, and nothing of what is kept."""
     if path.name == SCHEMA_FILE:
         return files.read(path) == schema_text()
     place = draft.place
@@ -107,4 +121,6 @@ def is_ours(draft: Draft, path: Path) -> bool:
     except (RotatorError, ValueError):
         return False
     is_alone = stored is not None and set(stored.fields) == set(place.destination.shape.keys)
-    return is_alone and token is not None and token.id.userid == draft.journal.operator.userid
+    if token is None or OperatorToken(token.id.userid, token.id.name) in kept:
+        return False
+    return is_alone and token.id.userid == draft.journal.operator.userid

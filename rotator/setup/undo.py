@@ -15,6 +15,8 @@ from rotator.model import TokenState
 from rotator.setup.present import Held, Present
 from rotator.setup.things import Entry, Group, Member, OperatorToken, Role, Thing, User, Words, comment_of
 
+NOT_OURS = "its comment does not say any more that it was made here"
+
 
 @dataclass(frozen=True, slots=True)
 class Remove:
@@ -65,7 +67,9 @@ class Undoing:
     def _decide(self, thing: Thing, going: Sequence[Thing]) -> Iterable[Remove | Keep]:
         if isinstance(thing, OperatorToken):
             found = self.present.token(thing)
-            return [Remove(thing)] if found and self._is_inits(found) else []
+            if found is None:
+                return []
+            return [Remove(thing) if self._is_inits(found) else Keep(thing, NOT_OURS)]
         if not self.present.has(thing):
             return []
         if why := self._why_kept(thing, going):
@@ -97,7 +101,7 @@ class Undoing:
 
     def _why_group(self, name: str, going: Sequence[Thing]) -> str:
         if self.present.groups[name] != comment_of(self.owner):
-            return "its comment does not say any more that it was made here"
+            return NOT_OURS
         gone = {it.userid for it in going if isinstance(it, User) or (isinstance(it, Member) and it.group == name)}
         others = sorted(self.present.members(name) - gone)
         if others:
@@ -115,7 +119,7 @@ class Undoing:
     def _why_user(self, userid: str) -> str:
         account = self.present.users.get(userid)
         if account is None or account.comment != comment_of(self.owner):
-            return "its comment does not say any more that it was made here"
+            return NOT_OURS
         foreign = [it.id.name for it in account.tokens if not self._is_inits(it) and not self._is_rotates(it)]
         if foreign:
             return f"others made tokens of it: {', '.join(foreign)}"

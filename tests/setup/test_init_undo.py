@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -187,6 +188,25 @@ def test_a_token_that_others_gave_the_same_name_stays(new: Lab) -> None:
     assert (refused.exit_code, "was not made here" in refused.stderr) == (4, True)
 
 
+def test_an_operator_that_stays_keeps_its_record(new: Lab) -> None:
+    """Who calls the installation otherwise has made what is there strange: nothing of it goes, and that is said.
+
+    Without its record the operator would be locked out, with a token that nobody could use and nobody knew of.
+    """
+    new.init()
+    (name,) = new.pve.tokens(OPERATOR)
+    text = new.config.read_text(encoding="utf-8")
+    new.config.write_text(re.sub("(?m)^owner: .*", "owner: others", text), encoding="utf-8")
+    results = undo(new)
+    assert f"token {OPERATOR} {name}" in names(results, "kept")
+    assert new.pve.tokens(OPERATOR) == [name]
+    (record,) = [it for it in results if it["state"] == "left"]
+    assert record["thing"] == f"record file:{new.folder}/operator.json"
+    assert record["message"].startswith("the operator's token was kept there, and stays;")
+    assert (new.folder / "operator.json").exists()
+    new.rotate_now()
+
+
 def test_a_configuration_that_was_changed_stays(new: Lab) -> None:
     """Somebody has put work into it; a record with other keys in it, and another schema, too."""
     new.init()
@@ -194,7 +214,8 @@ def test_a_configuration_that_was_changed_stays(new: Lab) -> None:
     (new.folder / "rotate.schema.json").write_text("{}", encoding="utf-8")
     record = new.folder / "operator.json"
     record.write_text(record.read_text(encoding="utf-8").replace("{", '{"mine": "x",', 1), encoding="utf-8")
-    undo(new)
+    left = [it["thing"] for it in undo(new) if it["state"] == "left"]
+    assert left == [f"record file:{record}", f"file {new.config}"]
     assert new.is_fresh()
     assert [it for it in new.files() if not it.startswith(".")] == [
         "operator.json",
