@@ -43,6 +43,7 @@ WRITE = "proxmox-token-rotator/write"
 """The annotation that every write changes: the API server keeps the resourceVersion of what a patch leaves as it is."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "proxmox-token-rotator"}
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[-._a-zA-Z0-9]{1,253}")
+_HALF = re.compile("[\ud800-\udfff]")
 _KEY_RULE = "a key of a secret has letters, digits, '-', '_' and '.', at most 253 of them"
 
 
@@ -248,6 +249,11 @@ def _encoded(location: SecretLocation, fields: Mapping[str, Secret]) -> dict[str
         raise RefusedError(
             f"secret {location.namespace}/{location.name} cannot hold the key {', '.join(map(repr, odd))}",
             hint=f"{_KEY_RULE}; nothing was changed",
+        )
+    if half := sorted(key for key, value in fields.items() if _HALF.search(value.reveal())):
+        raise RefusedError(
+            f"secret {location.namespace}/{location.name} cannot hold {', '.join(half)}: the value is no text",
+            hint="it has half a character (a lone surrogate); nothing was changed",
         )
     return {key: base64.b64encode(value.reveal().encode()).decode() for key, value in fields.items()}
 

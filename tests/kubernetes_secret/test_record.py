@@ -8,7 +8,7 @@ import pytest
 
 from rotator.errors import ConflictError, RefusedError
 from rotator.model import Secret, Version
-from rotator.testing.backend_contract import pair
+from rotator.testing.backend_contract import pair, shown
 from rotator_backends.kubernetes_secret import WRITE, KubernetesBackend, SecretLocation
 from tests.kubernetes_secret.lab import Json, Lab, encoded, new_name
 
@@ -222,5 +222,16 @@ def test_a_key_that_kubernetes_does_not_take_is_refused_before_anything_is_sent(
     with pytest.raises(RefusedError, match="cannot hold the key") as caught:
         backend.write(location, {key: Secret("x"), "good": Secret("y")}, expected=None)
     assert repr(key) in caught.value.message
+    assert backend.read(location) is None
+    backend.close()
+
+
+def test_half_a_character_is_refused_before_anything_is_sent(anywhere: Lab) -> None:
+    """JSON of another store can hold it and no text can; the message shows none of the value."""
+    backend = anywhere.backend()
+    location = place(backend, anywhere, new_name())
+    with pytest.raises(RefusedError, match="cannot hold token_secret: the value is no text") as caught:
+        backend.write(location, {**pair(1), "token_secret": Secret("some-value-\ud800")}, expected=None)
+    assert "some-value" not in shown(caught.value)
     assert backend.read(location) is None
     backend.close()
