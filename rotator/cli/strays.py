@@ -15,7 +15,7 @@ import click
 from rotator import config, registry
 from rotator.cli.invocation import Invocation
 from rotator.cli.output import INDENT, NOTHING, Report, Table, block, without_empty
-from rotator.cli.shapes import Unrotated
+from rotator.cli.shapes import Fault, Unrotated
 from rotator.errors import ExitCode, RotatorError
 from rotator.faults import InvalidConfigError
 from rotator.fleet import Fleet
@@ -44,14 +44,18 @@ class Wish:
 
 def adopt_strays(asked: Invocation, wish: Wish, *, dry_run: bool, yes: bool) -> Report:
     """Show the tokens that nobody rotates; write the configuration that takes chosen ones over."""
+    if wish != Wish(wish.tokens) and not wish.tokens:
+        raise click.UsageError("--destination, --name and --cluster go with --token")
     asked.chosen(())
     with asked.looking() as fleet:
         found, failures = strays_of(asked, fleet)
     shown = [unrotated(it) for it in found]
     code = ExitCode.FAILED if failures else ExitCode.DONE
+    missed = [block(f"{name}  failed  {error}", hint=error.hint) for name, error in failures]
+    faults = [Fault(message=f"{name}: {error}", hint=error.hint) for name, error in failures]
     if not wish.tokens:
-        listed: list[str | Table] = [table_of(shown), AGES, CHOOSE] if shown else [NONE]
-        return Report(shown, [*listed, *failures], code)
+        listed: list[str | Table] = [table_of(shown), AGES, CHOOSE] if shown else [] if failures else [NONE]
+        return Report(shown, [*listed, *missed], code, faults)
     chosen = chosen_of(wish, shown)
     items = [item_of(asked, wish, it) for it in chosen]
     if dry_run or agreed(asked, items, yes=yes):
@@ -59,16 +63,16 @@ def adopt_strays(asked: Invocation, wish: Wish, *, dry_run: bool, yes: bool) -> 
         results = [
             replace(it, name=str(item["name"]), added=not dry_run) for it, item in zip(chosen, items, strict=True)
         ]
-        return Report(results, [lines, *failures], code)
+        return Report(results, [lines, *missed], code, faults)
     return Report(chosen, ["nothing was written"], code)
 
 
-def strays_of(asked: Invocation, fleet: Fleet) -> tuple[list[Stray], list[str]]:
-    """Look through all clusters; one that is not reached is said."""
+def strays_of(asked: Invocation, fleet: Fleet) -> tuple[list[Stray], list[tuple[str, RotatorError]]]:
+    """Look through all clusters, and tell which could not be asked, and why."""
     from rotator.doctor.examine import Ward  # noqa: PLC0415 - help does not need it
     from rotator.doctor.strays import find  # noqa: PLC0415 - the same
 
-    settings, found, failures = asked.settings, list["Stray"](), list[str]()
+    settings, found, failures = asked.settings, list["Stray"](), list[tuple[str, RotatorError]]()
     ward = Ward(settings, fleet, asked.login.userid if asked.login else "")
     for name in settings.clusters:
         own = [it for it in settings.credentials if it.cluster == name]
@@ -77,7 +81,7 @@ def strays_of(asked: Invocation, fleet: Fleet) -> tuple[list[Stray], list[str]]:
             look.pve.users()  # or says why not
             found += find(look, settings.owner, own, holders_of(asked, name))
         except RotatorError as error:
-            failures.append(block(f"{name}  failed  {error}", hint=error.hint))
+            failures.append((name, error))
     return found, failures
 
 

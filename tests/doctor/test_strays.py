@@ -262,4 +262,15 @@ def test_a_cluster_that_is_down_is_a_failure_and_not_an_empty_list(stray: Clinic
     stray.pve.nodes[0].down = True
     result = stray.call("adopt")
     assert result.exit_code == 4
-    assert "one  failed  " in result.output
+    assert result.output.startswith("one  failed  ")
+    found = stray.json("adopt")
+    assert (found["exit_code"], found["results"]) == (4, [])
+    assert [it["message"].partition(": ")[0] for it in found["errors"]] == ["one"]
+
+
+@pytest.mark.parametrize("option", [("--cluster", "two"), ("--name", "ci"), ("--destination", "path=/srv/ci.json")])
+def test_what_a_token_is_to_become_is_not_said_without_the_token(stray: Clinic, option: tuple[str, str]) -> None:
+    """A list that pays no attention to it would be taken for the answer."""
+    result = stray.call("adopt", *option)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--destination, --name and --cluster go with --token" in result.stderr
