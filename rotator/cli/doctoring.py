@@ -34,6 +34,8 @@ SECRETIVE = re.compile(r"[=!]")
 
 def source(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Take the name of a file. Raises: ``BadParameter`` for the header itself, which it does not repeat."""
+    if value == "":
+        raise click.BadParameter("give the name of a file, or - to read it from standard input")
     if value and SECRETIVE.search(value) and not is_file(value):
         raise click.BadParameter(
             "a secret does not belong into an argument, where every user of this machine can read it: give the name of "
@@ -113,7 +115,7 @@ def consumers(asked: Invocation, header: str | None, url: str | None, method: st
 
     asked.chosen(())  # a person who logs in does so at all clusters that may be meant
     given = None if header is None else read_given(content(header))
-    where = read_url(url, method.upper()) if url else None
+    where = None if url is None else read_url(url, method.upper())
     with asked.looking() as fleet:
         ward = Ward(asked.settings, fleet, person_of(asked))
         diagnosis = examine_request(ward, cluster_of(asked, where), where, given, method.upper())

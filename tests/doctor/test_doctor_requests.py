@@ -402,6 +402,8 @@ def test_a_secret_in_an_argument_is_refused_and_not_repeated(clinic: Clinic, mor
     [
         (("ci", "--header", "-"), 2),
         (("--header", "/nowhere/header"), 3),
+        (("--header", ""), 2),
+        (("--url", ""), 3),
         (("--url", "ftp://x"), 3),
         (("--url", "https://user:word@host"), 3),
         (("--url", "https://host:99999"), 3),
