@@ -10,7 +10,7 @@ locals {
   rotator_policy = join("\n", flatten([
     for rule in concat(local.rotator_rules, var.metadata ? local.metadata_rules : []) : [
       for record in(strcontains(rule, "/pve/ci\"") ? local.records : strcontains(rule, "/pve/operator\"") ? var.operators : [""]) :
-      replace(replace(replace(rule, "\"secret/", "\"${var.mount}/"), "/pve/ci\"", "/${record}\""), "/pve/operator\"", "/${record}\"")
+      replace(replace(rule, "\"secret/", "\"${var.mount}/"), strcontains(rule, "/pve/ci\"") ? "/pve/ci\"" : "/pve/operator\"", "/${record}\"")
     ]
   ]))
 

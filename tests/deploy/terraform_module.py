@@ -121,7 +121,7 @@ def module(tmp_path: Path, lab: Lab, key: RSAPrivateKey, reviewer: dict[str, str
     variables = {
         "mount": lab.mount(),
         "metadata": True,
-        "records": ["pve/mirror"],
+        "records": ["pve/mirror", "infra/pve/operator"],
         "rotator": {
             "name": named("rotate"),
             "approle": {},
@@ -143,7 +143,7 @@ def test_its_policies_are_those_of_the_files(module: Module) -> None:
     """For the records, the operators and the mount that were given."""
     policies = module.apply()["policies"]
     mount, (ci, bare) = module.variables["mount"], module.variables["consumers"]
-    records = ["pve/ci", "pve/mirror", "team/bare"]
+    records = ["infra/pve/operator", "pve/ci", "pve/mirror", "team/bare"]
     assert policies == {
         module.variables["rotator"]["name"]: written(
             adapted(ROTATOR + METADATA, mount=mount, records=records, operators=["pve/operator"])
