@@ -10,7 +10,7 @@ from dataclasses import replace
 import click
 
 from rotator.cli import invocation, running
-from rotator.cli.candidate import TAKE_OVER, Candidate, examine
+from rotator.cli.candidate import TAKE_OVER, Candidate, examine, with_others
 from rotator.cli.invocation import Command, Invocation
 from rotator.cli.output import INDENT, Report, block
 from rotator.cli.planning import steps_of
@@ -71,7 +71,8 @@ def adopt_named(asked: Invocation, names: Sequence[str], *, dry_run: bool, yes: 
     listeners: list[Listener] = []
     results: dict[str, Result] = {}
     with stopping() as stop, asked.quiet(listeners) as fleet:
-        candidates = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))
+        examined = in_lanes(fleet, credentials, examine, lambda it, error: Candidate(it, error=error))
+        candidates = [with_others(it, asked.settings) for it in examined]
         is_wanted = not dry_run and not stop.signal and any(it.is_open for it in candidates)
         if is_wanted and agreed(asked, candidates, yes=yes):
             with asked.showing(listeners):
@@ -123,13 +124,13 @@ def told(it: Adopted, *, dry_run: bool) -> str:
     """Write what was found and done for people."""
     if it.run:
         after = [] if it.run.exit_code else [f"{INDENT}{AFTERWARDS}"]
-        return "\n".join([running.told(it.run), *after])
+        return "\n".join([running.told(it.run), *after, *(warnings(it.found) if it.found else [])])
     if it.found is None or not it.steps:
         return block(f"{it.credential}  {it.reason}  {it.message}", hint=it.hint)
     ending = [] if dry_run else [f"{INDENT}nothing was done"]
     steps = [f"{INDENT}{number}. {step.message}" for number, step in enumerate(it.steps, 1)]
     head = f"{it.credential}  would take over {it.found.token}"
-    return "\n".join([block(head), *about(it.found), *steps, *ending])
+    return "\n".join([block(head), *about(it.found), *steps, *warnings(it.found), *ending])
 
 
 def about(found: Found) -> list[str]:
@@ -138,6 +139,16 @@ def about(found: Found) -> list[str]:
     lines += [state(found), f"comment: {found.comment or 'none'}"] if found.exists else ["PVE does not know it"]
     lines += ["it stays valid: a mirror alone held it; delete it once nobody uses it"] if found.stays else []
     return [block(f"{INDENT}{line}") for line in lines]
+
+
+def warnings(found: Found) -> list[str]:
+    """Warn of those who are not served by this credential's record."""
+    return [
+        block(
+            f"{INDENT}warning: {other} has it, too, and is locked out when it ends; give that a token of its own before"
+        )
+        for other in found.also_in
+    ]
 
 
 def state(found: Found) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotator.cli.shapes import Found
 from rotator.errors import ExitCode, RotatorError
 from rotator.fleet import Lane
 from rotator.model import Credential, Held, Request, Token, TokenId
-from rotator.observe import is_accepted, observe
+from rotator.observe import is_accepted, observe, read
 from rotator.plan import Plan, decide
 from rotator.pve import Pve
+from rotator.settings import RecordOperator, Settings, TokenOperator
 from rotator.view import View
 
 TAKE_OVER = Request(forced=True, adopt=True)
@@ -104,7 +105,35 @@ def found(view: View, pve: Pve, label: str, token: Token | TokenId) -> Found:
         comment=state.comment if state else "",
         works=is_accepted(token, pve) if state and isinstance(token, Token) else None,
         stays=state is not None and bool(label) and not is_current,
+        also_in=(),
     )
+
+
+def with_others(candidate: Candidate, settings: Settings) -> Candidate:
+    """Find out who else has the token that would be taken over, and so is locked out when it ends."""
+    it = candidate.found
+    if it is None or not it.exists or it.stays:
+        return candidate
+    others = tuple(others_with(TokenId.parse(it.token), candidate.credential, settings))
+    return replace(candidate, found=replace(it, also_in=others))
+
+
+def others_with(token: TokenId, credential: Credential, settings: Settings) -> Iterator[str]:
+    """Yield where else a token is: in whose destinations, or in the operator's hands. What cannot be read has none."""
+    own = {place.label for place in credential.destinations}
+    users = (it for it in settings.credentials if (it.cluster, it.userid) == (credential.cluster, credential.userid))
+    places = {place.label: place for it in users for place in it.destinations}
+    match settings.clusters[credential.cluster].operator:
+        case RecordOperator(place):
+            places[place.label] = place
+        case TokenOperator(used) if used == token:
+            yield f"the operator of cluster {credential.cluster}"
+        case _:
+            pass
+    for label, place in places.items():
+        held = read(place, settings.backends) if label not in own else None
+        if isinstance(held, Held) and held.token and held.token.id == token:
+            yield label
 
 
 def nothing_to_adopt(view: View) -> str:

@@ -147,7 +147,8 @@ class Found(Shape):
 
     ``destination`` is where it was found; "": at PVE only, under the name that the credential pins. ``exists`` is false
     when PVE does not know it (any more). ``works`` tells whether it logs in; null when that was not tried or nobody
-    answered. ``stays`` is true for a token that only a mirror holds: no rotation retires it.
+    answered. ``stays`` is true for a token that only a mirror holds: no rotation retires it. ``also_in`` says who else
+    has it: destinations of other credentials of the configuration, and the operator of the cluster.
     """
 
     token: str
@@ -158,6 +159,7 @@ class Found(Shape):
     comment: str
     works: bool | None
     stays: bool
+    also_in: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.lab import USER, Lab, only
+from tests.cli.lab import OPERATOR, USER, Lab, only
 from tests.setup.terminal import CTRL_C, Sitting, sit
 
 
@@ -48,6 +48,7 @@ def test_dry_run_tells_a_script_the_same(lab: Lab, foreign: str) -> None:
         "works": True,
         "exists": True,
         "stays": False,
+        "also_in": [],
     }
     assert "retire" in [step["step"] for step in adopted["steps"]]
     assert adopted["run"] is None
@@ -130,6 +131,34 @@ def test_the_record_is_read_even_when_the_list_looks_well(lab: Lab) -> None:
     lab.call("due")
     lab.plant("ci", f"{USER}!hand", lab.pve.add_token(USER, "hand", privsep=False))
     assert only(lab.json("adopt", "ci", "--dry-run")["results"])["found"]["token"] == f"{USER}!hand"
+
+
+def test_who_else_has_the_token_is_told_before_and_after(lab: Lab, foreign: str) -> None:
+    """One token in two places was copied by hand: once it ends, the other place locks its consumers out."""
+    lab.add("copy", paused=True)
+    lab.plant("copy", foreign, lab.record("ci")["token_secret"])
+    lab.add("apart")
+    place = f"file:{lab.folder}/copy.json"
+    assert only(lab.json("adopt", "ci", "--dry-run")["results"])["found"]["also_in"] == [place]
+    warning = f"    warning: {place} has it, too, and is locked out when it ends"
+    for mode in "--dry-run", "--yes":
+        assert any(it.startswith(warning) for it in lab.call("adopt", "ci", mode).stdout.splitlines())
+    assert (lab.works("ci"), lab.works("copy")) == (True, True)
+
+
+@pytest.mark.parametrize("is_record", [True, False])
+def test_an_operator_that_is_taken_over_is_told(lab: Lab, *, is_record: bool) -> None:
+    """The rotator itself would be locked out, whether its secret is in a record or in the environment."""
+    secret = lab.environ["ROTATE_TEST_OPERATOR_ONE"]
+    lab.add("op", user="op@pve")
+    lab.plant("op", OPERATOR, secret)
+    who = "the operator of cluster one"
+    if is_record:
+        lab.plant("operator", OPERATOR, secret)
+        lab.operators["one"] = {"path": str(lab.folder / "operator.json")}
+        lab.write()
+        who = f"file:{lab.folder}/operator.json"
+    assert only(lab.json("adopt", "op", "--dry-run")["results"])["found"]["also_in"] == [who]
 
 
 def test_a_token_of_another_user_is_not_taken(lab: Lab) -> None:
