@@ -44,6 +44,11 @@ class Board:
         with self._lock:
             self._swap(replace(self.standing, **parts))
 
+    def renew(self, edit: Callable[[Standing], Standing]) -> None:
+        """Put everything anew, made of what it is by then: nobody writes anything up in between."""
+        with self._lock:
+            self._swap(edit(self.standing))
+
     def put(self, standings: Iterable[CredentialStanding], under: ConfigurationStanding | None = None) -> None:
         """Put the standings of some credentials anew.
 

@@ -75,6 +75,11 @@ class Roster:
             wakes = (entry.wake(self.look.at, now) for entry in self._entries.values())
             return min((wake for wake in wakes if wake is not None), default=None)
 
+    def wakes(self, now: datetime) -> dict[str, datetime | None]:
+        """Return when each is woken, by its name; None for one that never is."""
+        with self._lock:
+            return {name: entry.wake(self.look.at, now) for name, entry in self._entries.items()}
+
     def settle(self, before: Entry, after: Entry) -> None:
         """Put an entry anew after a run.
 

@@ -172,6 +172,15 @@ class Service:
             at = self._axis.wall(roster.look.at)
             self.board.put_cluster(cluster, lambda it: replace(it, next_look=at))
 
+    def _tell_wakes(self) -> None:
+        """Write up anew when everybody is looked at next: those whose turn it is not yet would go on telling of old."""
+        self.board.renew(lambda it: replace(it, credentials=rewoken(it.credentials, self._wakes())))
+
+    def _wakes(self) -> dict[str, datetime]:
+        now = self._axis.now()
+        wakes = {name: when for roster in self._rosters.values() for name, when in roster.wakes(now).items()}
+        return {name: self._axis.wall(when) for name, when in wakes.items() if when}
+
     def _wake_everybody(self, why: Trigger) -> None:
         now = self._axis.now()
         for cluster, roster in self._rosters.items():
@@ -201,6 +210,7 @@ class Service:
         for cluster, roster in self._rosters.items():
             roster.look = moved(roster.look, settings, cluster, axis=axis, wall=wall)
             self._plan(cluster)
+        self._tell_wakes()
 
     def _look_at_configuration(self) -> None:
         wanted, self._wants_reload = self._wants_reload, False
@@ -230,10 +240,14 @@ class Service:
         for gone in self._rosters.keys() - lanes.keys():
             self._scheduler.take_away(gone)
             del self._rosters[gone]
-        self.board.set(
-            configuration=self._configuration(),
-            credentials=carried_over(self.board.standing.credentials, lanes),
-            clusters=shown_clusters(self.board.standing.clusters, settings, lanes),
+        configuration = self._configuration()
+        self.board.renew(
+            lambda it: replace(
+                it,
+                configuration=configuration,
+                credentials=carried_over(it.credentials, lanes),
+                clusters=shown_clusters(it.clusters, settings, lanes),
+            )
         )
         for cluster, credentials in lanes.items():
             look = next_look(settings.service, cluster, axis=axis, wall=wall)
@@ -244,6 +258,7 @@ class Service:
             else:
                 self._rosters[cluster] = Roster(credentials, look, axis, why)
                 self._scheduler.put(cluster, partial(self._round, cluster), self._next(cluster))
+        self._tell_wakes()
 
     def _configuration(self) -> ConfigurationStanding:
         source = self._house.source
@@ -273,6 +288,14 @@ def _carried(before: CredentialStanding | None, credential: Credential) -> Crede
     places = tuple((it.label, it.backend) for it in credential.destinations)
     made = replace(kept, every=credential.every, overlap=credential.overlap, state=state, destinations=places)
     return made.paused() if credential.paused else made
+
+
+def rewoken(
+    before: Mapping[str, CredentialStanding], wakes: Mapping[str, datetime]
+) -> Mapping[str, CredentialStanding]:
+    """Return how credentials stand when they are woken at other times; one that was not looked at yet tells none."""
+    known = {name: wakes.get(name) if it.next_wake else None for name, it in before.items()}
+    return MappingProxyType({name: replace(it, next_wake=known[name]) for name, it in before.items()})
 
 
 def shown_clusters(

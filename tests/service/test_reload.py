@@ -9,7 +9,7 @@ import pytest
 
 from rotator.errors import ConfigError
 from rotator.service.reload import Source
-from rotator.settings import Settings
+from rotator.settings import ServiceSettings, Settings
 from tests.service.world import Street
 
 MINUTE = timedelta(minutes=1)
@@ -108,3 +108,24 @@ def test_a_file_that_is_gone_is_refused_and_the_old_one_stays_in_force(tmp_path:
     service.begin_due()
     service.begin_due()
     assert service.board.standing.configuration.refused is None
+
+
+@pytest.mark.parametrize("other", [ServiceSettings(look=12 * 60 * MINUTE), ServiceSettings(cron="0 3 * * *")])
+def test_another_configuration_says_when_everybody_is_looked_at_next(tmp_path: Path, other: ServiceSettings) -> None:
+    """At once, and not at the look that comes by it: until then somebody would be told that there is none."""
+    street = Street(tmp_path)
+    street.add("ci")
+    street.add("asleep", paused=True)
+    service = street.serve()
+    service.begin_due()
+    street.service_settings = other
+    street.touch()
+    service.begin_due()
+    service.begin_due()
+    look = service.board.standing.clusters["one"].next_look
+    assert look is not None
+    assert look > street.clock.now() + 60 * MINUTE
+    assert (street.stands(service, "ci").next_wake, street.stands(service, "asleep").next_wake) == (look, None)
+    street.clock.set_by = timedelta(hours=-2)
+    service.begin_due()
+    assert street.stands(service, "ci").next_wake == service.board.standing.clusters["one"].next_look

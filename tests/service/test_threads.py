@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import pytest
 from rotator.cli import serving
 from rotator.model import Request
 from rotator.service.bell import Bell
+from rotator.service.board import Board
 from rotator.service.scheduler import in_threads
-from rotator.service.standing import State
+from rotator.service.standing import ConfigurationStanding, CredentialStanding, Standing, State
 from tests.service.world import EVERY, Street
 from tests.service.year import Overlaps
 
@@ -48,6 +51,26 @@ class Turnstile:
             self.reached.set()
             self.open.wait(20)
         return call()
+
+
+def test_what_a_round_writes_up_while_a_configuration_comes_into_force_is_not_lost() -> None:
+    """Whoever puts everything anew makes it of what is there: the other one waits, however long that takes."""
+    now, hour = datetime(2026, 3, 1, tzinfo=UTC), timedelta(hours=1)
+    configuration = ConfigurationStanding("rotate.yaml", "", now)
+    before = CredentialStanding("ci", "one", hour, hour)
+    board = Board(Standing(now, configuration, {"ci": before}), print)
+    writer = threading.Thread(target=board.put, args=([replace(before, state=State.LOCKED_OUT)],))
+
+    def edit(standing: Standing) -> Standing:
+        writer.start()
+        writer.join(0.2)  # where nobody waits it is done by then
+        return replace(
+            standing, credentials={name: replace(it, every=it.every) for name, it in standing.credentials.items()}
+        )
+
+    board.renew(edit)
+    writer.join()
+    assert board.standing.credentials["ci"].state is State.LOCKED_OUT
 
 
 def test_wishes_that_come_during_a_run_wait_for_its_end_and_are_one(tmp_path: Path) -> None:
