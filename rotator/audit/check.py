@@ -104,7 +104,7 @@ def without_start(lines: Sequence[Line]) -> tuple[list[Line], int]:
 def without_torn(lines: Sequence[Line]) -> tuple[list[Line], int]:
     """Leave out what a crash tore, where the line that follows says so; return how many lines that are."""
     kept, torn = [], 0
-    for it, after in zip(lines, [*lines[1:], None], strict=True):
+    for it, after in zip(lines, [*lines, None][1:], strict=True):
         if it.fields is None and after and after.fields and is_mark(after.fields, it.text):
             torn += 1
         else:

@@ -177,7 +177,11 @@ def attest(asked: Invocation, audit: AuditSettings, found: Sequence[Line], expec
     secret = audit.secret
     key = (lambda: resolve(secret, environ=os.environ, backends=asked.settings.backends)) if secret else None
     verdict = check(found, Seal(key), expected)
-    flaws = tuple(Fraud(path=str(it.path), line=it.number, what=it.what, message=it.message) for it in verdict.flaws)
+    places = [str(it.path) if it.number else str(audit.path) for it in verdict.flaws]
+    flaws = tuple(
+        Fraud(path=place, line=it.number, what=it.what, message=it.message)
+        for it, place in zip(verdict.flaws, places, strict=True)
+    )
     code = ExitCode.FAILED if flaws else ExitCode.DONE
     result = Attested(
         exit_code=int(code),
@@ -189,15 +193,15 @@ def attest(asked: Invocation, audit: AuditSettings, found: Sequence[Line], expec
         unchained=verdict.unchained,
         flaws=flaws,
     )
-    return Report([result], ["\n".join(said(verdict, expected, is_keyed=secret is not None))], code)
+    return Report([result], ["\n".join(said(verdict, flaws, expected, is_keyed=secret is not None))], code)
 
 
-def said(verdict: Verdict, expected: str, *, is_keyed: bool) -> Iterator[str]:
+def said(verdict: Verdict, flaws: Sequence[Fraud], expected: str, *, is_keyed: bool) -> Iterator[str]:
     """Say what was proven, and what was not."""
-    for it in verdict.flaws:
+    for it in flaws:
         what = "" if it.message.startswith(it.what) else f"{it.what}: "
-        yield f"{it.path}:{it.number}: {what}{it.message}"
-    count = len(verdict.flaws)
+        yield f"{it.path}:{it.line}: {what}{it.message}"
+    count = len(flaws)
     wrong = "1 thing is wrong with" if count == 1 else f"{count} things are wrong with"
     yield f"{wrong if count else 'all is as it was written in'} {verdict.lines} lines"
     if verdict.torn:

@@ -166,6 +166,44 @@ def test_lines_cut_off_at_the_end_show_by_a_hash_that_was_kept(lab: Lab, trail: 
     assert lab.call("history", "--verify", "--expect-last", kept).exit_code == 4
 
 
+def untouched(_lab: Lab, _trail: Path) -> None:
+    """Do nothing yet."""
+
+
+def emptied(_lab: Lab, trail: Path) -> None:
+    """Leave a file without lines."""
+    trail.touch()
+
+
+def torn(_lab: Lab, trail: Path) -> None:
+    """Leave a line that a crash tore."""
+    trail.write_text('{"v": 1', encoding="utf-8")
+
+
+def unchained(lab: Lab, trail: Path) -> None:
+    """Begin without a chain."""
+    lab.extra["audit"] = {"file": str(trail), "chain": False}
+    lab.write()
+    lab.call("due")
+    lab.extra["audit"] = {"file": str(trail)}
+    lab.write()
+
+
+@pytest.mark.parametrize("begin", [untouched, emptied, torn, unchained])
+def test_a_trail_without_a_line_of_the_chain_is_no_bug(
+    lab: Lab, trail: Path, begin: Callable[[Lab, Path], None]
+) -> None:
+    """Nothing was done yet, or the chain was switched on just now; a hash that was kept tells that it was cut off."""
+    begin(lab, trail)
+    result = lab.call("history", "--verify")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "last: nothing is there")
+    cut = lab.call("history", "--verify", "--expect-last", "abc")
+    assert cut.exit_code == 4
+    assert "not-found: no line bears abc" in cut.stdout
+    (fraud,) = lab.json("history", "--verify", "--expect-last", "abc")["results"][0]["flaws"]
+    assert fraud["path"] == str(trail)
+
+
 def test_with_a_key_nobody_else_proves_or_forges(
     lab: Lab, trail: Path, canary: str, watch: Callable[[str], None]
 ) -> None:
