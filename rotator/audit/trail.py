@@ -19,7 +19,7 @@ from typing import Any
 
 from rotator.audit.chain import START, Link, Seal, link_of, parsed, text_of
 from rotator.audit.lines import TORN, line
-from rotator.audit.reading import lines, rotated
+from rotator.audit.reading import COMPRESSED, lines, rotated
 from rotator.clock import Clock, SystemClock
 
 MODE = 0o600
@@ -179,9 +179,18 @@ class Trail:
         """Tell where the chain of the file stood that was renamed away last, if it is still there to be read."""
         found = rotated(self.path) if self.seal else []
         last = START
-        for it in lines(found[-1:]):
-            last = link_of(it.fields) or last
+        for path in found[-1:]:
+            if path.suffix != COMPRESSED:
+                return end_of(path)
+            for it in lines([path]):
+                last = link_of(it.fields) or last
         return last
+
+
+def end_of(path: Path) -> Link:
+    """Tell where the chain of a file stands; no more of it is read than that takes. Raises: ``OSError``."""
+    with path.open("rb") as file:
+        return ending(file.fileno(), os.fstat(file.fileno()).st_size)[0]
 
 
 def require_place(folder: Path) -> None:

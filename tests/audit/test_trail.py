@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +161,25 @@ def test_a_process_that_never_saw_the_old_file_goes_on_too(path: Path, name: str
         path.rename(path.with_name(name))
     append(path, "three")
     assert (verdict(path).flaws, verdict(path).last.seq) == ((), 3)
+
+
+def test_of_a_long_old_file_only_the_end_is_read(path: Path) -> None:
+    """Others wait for the lock meanwhile, five seconds and no longer: a month of a large fleet would take that."""
+    append(path, "one").close()
+    text = path.read_bytes()
+    with path.open("wb") as file:
+        file.truncate(1 << 26)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + text)
+    path.rename(path.with_name("audit.jsonl.1"))
+    tracemalloc.start()
+    try:
+        append(path, "two")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert check(lines([path]), Seal()).last.seq == 2
+    assert most < 1 << 22
 
 
 def compressed(path: Path, name: str) -> bytes:
