@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # the stores bring all their libraries along, and the worlds 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OVERLAP = timedelta(hours=24)
 EVERY = timedelta(days=30)
+FOR_GOOD = 3600.0
+"""Seconds that an idle connection is kept: a disk that takes long must not decide whether the next call has one."""
 
 
 class TurnedClock:
@@ -445,6 +447,7 @@ def world(
 
     clock = TurnedClock()
     with SimulatedPve(nodes=nodes, clock=clock.time, sleep=clock.sleep) as pve:
+        pve.keep_alive = FOR_GOOD
         made = World(folder, pve, clock, records or Files(folder), dict(backends or {}), watch=watch)
         try:
             yield made

@@ -129,7 +129,13 @@ class Bench:
         nodes = [node.endpoint for node in self.w.pve.nodes]
         trust, time = TlsTrust(ca_file=self.w.ca), self.w.clock.monotonic
         cluster = ProxmoxCluster(
-            "home", nodes, login=lambda: self.w.operator, trust=trust, read_timeout=patience, monotonic=time
+            "home",
+            nodes,
+            login=lambda: self.w.operator,
+            trust=trust,
+            connect_timeout=READ_TIMEOUT,  # nobody is waited for there in vain, but a busy machine
+            read_timeout=patience,
+            monotonic=time,
         )
         try:
             return self.rotated(cluster, request)
@@ -270,17 +276,15 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, play: Play, watch: Callable[[str], None] = lambda _: None) -> Iterator[Bench]:
-    """Make a world and prepare a play in it."""
+def bench(folder: Path, play: Play, *, is_slow: bool = True) -> Iterator[Bench]:
+    """Make a world and prepare a play in it; unless it is slow, Vault answers in the end, be the machine ever so busy.
+
+    How long Vault is waited for is decided with its connection, and so for all cases.
+    """
     known: set[str] = set()
-
-    def learn(secret: str) -> None:
-        known.add(secret)
-        watch(secret)
-
-    disk = Disk()
+    disk, timeout = Disk(), IMPATIENT if is_slow else READ_TIMEOUT
     with (
-        opened(folder, disk, in_vault=play.in_vault) as (records, vault),
-        world(folder, records=records, nodes=play.nodes, watch=learn) as made,
+        opened(folder, disk, in_vault=play.in_vault, timeout=timeout.total_seconds()) as (records, vault),
+        world(folder, records=records, nodes=play.nodes, watch=known.add) as made,
     ):
         yield Bench(made, play, known, disk, vault)

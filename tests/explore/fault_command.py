@@ -42,7 +42,7 @@ def told(play: Play, ending: Ending) -> Told:
 def tried(name: str, speed: str = "both", every: int = 1) -> list[Told]:
     """Try the cases of one play, those that are waited for or the others; or one of so many of them."""
     play = PLAYS[name]
-    with tempfile.TemporaryDirectory() as folder, bench(Path(folder), play) as made:
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder), play, is_slow=speed != "fast") as made:
         cases = all_cases(made.survey(), play)
         wanted = [case for case in cases if speed == "both" or is_slow(case) == (speed == "slow")]
         return [told(play, made.tried(case, disturb, is_slow=is_slow(case))) for case in picked(wanted, every)]

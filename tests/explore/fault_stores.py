@@ -16,9 +16,6 @@ from rotator_backends.file_system import System
 from tests.stores import MOUNT, POLICY, Files, Records, VaultRecords
 from tests.vault.lab import simulated
 
-VAULT_TIMEOUT = 0.8
-"""Seconds that an answer of Vault is waited for, in a play in which none may come."""
-
 
 class Disk(System):
     """The operating system below the files: may refuse what is written, and has a clock of its own."""
@@ -50,8 +47,10 @@ class FilesOn(Files):
 
 
 @contextmanager
-def opened(folder: Path, disk: Disk, *, in_vault: bool) -> Iterator[tuple[Records, SimulatedVault | None]]:
-    """Open the store of a play."""
+def opened(
+    folder: Path, disk: Disk, *, in_vault: bool, timeout: float
+) -> Iterator[tuple[Records, SimulatedVault | None]]:
+    """Open the store of a play; Vault's answers are waited for as long as that."""
     if not in_vault:
         yield FilesOn(folder, disk=disk), None
         return
@@ -60,7 +59,7 @@ def opened(folder: Path, disk: Disk, *, in_vault: bool) -> Iterator[tuple[Record
     with simulated(place) as lab:
         lab.mount(name=MOUNT)
         token = lab.token(lab.policy(POLICY))
-        made = lab.as_token(token, clock=lambda: 0.0, timeout=VAULT_TIMEOUT)  # a busy machine makes no other calls
+        made = lab.as_token(token, clock=lambda: 0.0, timeout=timeout)  # a busy machine makes no other calls
         engine = lab.server.core.namespaces[""].mounts[MOUNT].engine
         assert isinstance(engine, VersionTwo)
         yield VaultRecords(made, engine, "faults"), lab.server
