@@ -86,8 +86,11 @@ def run(command: CommandSettings, variables: Mapping[str, str], stdin: bytes) ->
     tail = bytearray()
     reader = Thread(target=keep_end, args=(process.stdout, tail), daemon=True)
     writer = Thread(target=write, args=(process.stdin, stdin), daemon=True)
-    for thread in (reader, writer):
-        thread.start()
+    try:
+        for thread in (reader, writer):
+            thread.start()
+    except RuntimeError:  # the system has no thread for us, and a program that nobody hears may wait for ever
+        return unheard(process, reader)
     why = waited(process, command.timeout.total_seconds())
     reader.join(AFTER)
     return Ended(process.returncode, told(bytes(tail)), why)
@@ -98,14 +101,23 @@ def waited(process: subprocess.Popen[bytes], seconds: float) -> str:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        return after_killing(process, f"it took longer than {seconds:g} s")
+        return killed(process, f"it took longer than {seconds:g} s")
     return f"killed by signal {-process.returncode}" if process.returncode < 0 else ""
 
 
-def after_killing(process: subprocess.Popen[bytes], why: str) -> str:
-    """Say what came of it: nothing, where it works as another user (by sudo) or hangs in the system."""
+def unheard(process: subprocess.Popen[bytes], reader: Thread) -> Ended:
+    """Kill what was started and cannot be listened to."""
+    why = killed(process, "no thread could be started to listen to it")
+    for stream in (process.stdin, None if reader.ident else process.stdout):
+        if stream:
+            stream.close()
+    return Ended(process.returncode, why=why)
+
+
+def killed(process: subprocess.Popen[bytes], why: str) -> str:
+    """Kill it, and say what came of that: nothing, where it works as another user (by sudo) or hangs in the system."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
     try:
         process.wait(AFTER)
     except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from rotator.programs import KEPT, READ, Ended, run, told, waited
 from rotator.settings_telling import CommandSettings
 
 Shell = Callable[..., Ended]
+MORE_THAN_THERE_IS = 1 << 62
+"""Bytes that no thread gets for its stack: all that a process may address."""
 
 
 @pytest.fixture
@@ -64,6 +67,18 @@ def test_one_that_hangs_is_killed_with_all_that_it_started(shell: Shell, tmp_pat
     ended = shell(f"sleep 1000 & echo $! > {tmp_path}/child; sleep 1000", seconds=0.5)
     assert (ended.code, str(ended)) == (-signal.SIGKILL, "killed: it took longer than 0.5 s")
     assert is_ended(int((tmp_path / "child").read_text()))
+
+
+def test_one_that_nobody_can_listen_to_is_killed_and_told_of() -> None:
+    """Where the system has no thread for us nothing is raised: a rotation would be left in the middle."""
+    command = CommandSettings(("/bin/sh", "-c", "sleep 1000"), timedelta(seconds=1000))
+    before = threading.stack_size(MORE_THAN_THERE_IS)
+    try:
+        ended = run(command, {}, b"in")
+    finally:
+        threading.stack_size(before)
+    assert str(ended) == "killed: no thread could be started to listen to it"
+    assert (ended.code, ended.is_well) == (-signal.SIGKILL, False)
 
 
 def is_ended(child: int) -> bool:
