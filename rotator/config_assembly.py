@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -41,7 +41,8 @@ def assemble(path: Path, *, find_backend: Callable[[str], type[Backend]], enviro
         places = Places(findings, parts, find_backend)
         settings = _settle(path, parts, findings, places, environ)
     if findings.problems:
-        places.close()
+        with suppress(Exception):  # a backend that breaks now hides nothing that is to be corrected
+            places.close()
         raise InvalidConfigError(path, findings.problems)
     known.spare(settings.words)
     return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -136,9 +137,10 @@ class Places:
         self._findings.add(("backends", name), "this store has no compare-and-set", advice)
 
     def close(self) -> None:
-        """Let go of every backend."""
-        for backend in self.backends.values():
-            backend.close()
+        """Let go of every backend, whichever breaks."""
+        with ExitStack() as closing:
+            for backend in self.backends.values():
+                closing.callback(backend.close)
 
 
 def _corrected(error: ConfigError, settings: Mapping[str, Any]) -> ConfigError:

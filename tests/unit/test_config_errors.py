@@ -453,7 +453,7 @@ def test_what_a_credential_says_itself_is_checked_beside_faulty_defaults(tmp_pat
 
 
 def test_backends_are_closed_when_the_configuration_is_wrong(tmp_path: Path) -> None:
-    """Nothing that was configured stays open."""
+    """Nothing that was configured stays open, and one that breaks then hides no error of the file."""
     made: list[Shelf] = []
 
     class Recorded(Shelf):
@@ -462,9 +462,13 @@ def test_backends_are_closed_when_the_configuration_is_wrong(tmp_path: Path) -> 
             made.append(super().configure(settings))
             return made[-1]
 
+        def close(self) -> None:
+            super().close()
+            raise RuntimeError("a bug of a backend")
+
     path = tmp_path / "rotate.yaml"
     path.write_text(config({"owner": "X", "backends": "{a: {type: shelf}}"}))
-    with pytest.raises(InvalidConfigError):
+    with pytest.raises(InvalidConfigError, match="owner"):
         load(path, find_backend=lambda _: Recorded, environ={})
     assert [shelf.closed for shelf in made] == [1, 1]
 
