@@ -16,7 +16,15 @@ from typing import Any, Protocol
 
 from rotator import ending, issuing, proving, steps
 from rotator.act import Act, Ports, twice
-from rotator.errors import ConflictError, LockedOutError, NotFoundError, OutcomeUnknownError, RefusedError, RotatorError
+from rotator.errors import (
+    ConflictError,
+    LockedOutError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    RotatorError,
+    UnavailableError,
+)
 from rotator.model import (
     Credential,
     Grant,
@@ -27,6 +35,7 @@ from rotator.model import (
     Stored,
     Token,
     TokenId,
+    Unread,
     UnusableRecordError,
 )
 from rotator.observe import is_accepted, observe
@@ -246,8 +255,12 @@ class Rotation:
         return act.view.record == act.new
 
     def _observe(self) -> Observation:
+        """Observe; a secret that cannot be read now is no secret that somebody else has changed."""
         user = self.ports.pve.users().get(self.credential.userid)
-        return observe(self.credential, self.ports.pve, self.ports.backends, user)
+        seen = observe(self.credential, self.ports.pve, self.ports.backends, user)
+        if isinstance(seen.primary, Unread) and seen.primary.version is None:
+            raise UnavailableError(seen.primary.message, hint=seen.primary.hint)
+        return seen
 
     def _act(self, token: Token | None) -> Act:
         seen = self._observe()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -495,3 +497,46 @@ def test_the_log_says_which_node_is_down_though_the_record_has_its_address(
     f.step("testSecret", token)
     told = [it.getMessage() for it in caplog.records if it.name == "rotator.aws_lambda"]
     assert f"not verified on {f.w.pve.nodes[0].endpoint}" in told[-1]
+
+
+def test_a_read_that_fails_ends_no_rotation_and_leaves_nothing_out(f: Function) -> None:
+    """Whichever it is of those that the last step makes: it fails, and the repeat finishes, or all is done."""
+    f.settled()
+    for number in count(1):
+        token, refusals = f.begin(), list[Call]()
+        for name in STEPS[:-1]:
+            f.step(name, token)
+        f.aws.intercept = nth_read(number, refusals)
+        try:
+            f.step("finishSecret", token)
+        except RotationError:
+            f.aws.intercept = None
+            f.steps(token)
+        f.aws.intercept = None
+        assert_finished(f, token)
+        if not refusals:
+            break
+    assert number > 8
+
+
+def nth_read(number: int, refusals: list[Call]) -> Callable[[Call], Refuse | None]:
+    """Refuse one of the reads of the rotated secret, and note it."""
+    reads = count(1)
+
+    def intercept(call: Call) -> Refuse | None:
+        is_read = call.action.endswith(":GetSecretValue") and not call.wish["SecretId"].endswith("/operator")
+        if not is_read or next(reads) != number:
+            return None
+        refusals.append(call)
+        return Refuse("AccessDeniedException")
+
+    return intercept
+
+
+def assert_finished(f: Function, token: str) -> None:
+    """Look whether a rotation is over, with all that comes after publishing."""
+    assert f.labels()[token] == ["AWSCURRENT"]
+    assert f.works()
+    *others, current = sorted(f.w.standing().items(), key=lambda it: int(it[0].partition("-")[2]))
+    assert current[1] == "marked"
+    assert all(state.startswith("marked, ends in") for _, state in others)
