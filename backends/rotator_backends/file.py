@@ -120,7 +120,8 @@ class FileBackend:
             check_not_mounted(Path(os.path.realpath(location.path)), self._system.mounts())
             with _judging(location):
                 codec(location.format, location.key).fields(decoded(before.data) if before else "")
-            probe(lock, location.path.name, system=self._system)
+            mode = self._settings.permissions
+            probe(lock, location.path.name, before=before, mode=mode, system=self._system)
 
     def close(self) -> None:
         """Do nothing: no file stays open. Repeat: the same."""

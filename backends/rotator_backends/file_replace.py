@@ -117,13 +117,13 @@ def replace(lock: Lock, name: str, data: bytes, *, before: Snapshot | None, mode
         return _moved(fd, lock.folder, temporary, name, system)
 
 
-def probe(lock: Lock, name: str, *, system: System) -> None:
-    """Return when a temporary file can be made there; nothing of it stays.
+def probe(lock: Lock, name: str, *, before: Snapshot | None, mode: int, system: System) -> None:
+    """Return when a temporary file can be made there, for whom the record is; nothing of it stays.
 
-    Raises: ``OSError``.
+    Raises: ``RefusedError``; ``OSError``.
     """
-    with _temporary(lock, name, system):
-        pass
+    with _temporary(lock, name, system) as (_, fd):
+        _keep_access(fd, before, mode, system)
 
 
 def remove_leftovers(lock: Lock, name: str) -> None:
@@ -186,7 +186,8 @@ def keep_owner(fd: int, old: os.stat_result, system: System) -> None:
         if old.st_uid != new.st_uid or old.st_mode & stat.S_IRWXG:
             raise RefusedError(
                 f"a new file cannot be given to user id {old.st_uid}, group id {old.st_gid}; the record is unchanged",
-                hint="its readers would lose it; make rotate's user a member of the group, or grant it CAP_CHOWN",
+                hint="its readers would lose it; let the folder give its group (chmod g+s, and that group), "
+                "make rotate's user a member of it, or grant CAP_CHOWN",
             ) from error
 
 

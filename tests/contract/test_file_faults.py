@@ -433,6 +433,14 @@ def test_an_access_list_that_cannot_be_kept_stops_the_writer(tmp_path: Path) -> 
     assert stored(tmp_path / "ci.json") == before
 
 
+def test_what_cannot_be_kept_is_noticed_before_a_token_is_issued(tmp_path: Path) -> None:
+    """Else each run would issue one, and delete it when it meets this at publishing."""
+    before = planted(tmp_path / "ci.json")
+    with pytest.raises(RefusedError, match="the record is unchanged"):
+        backend_on(Poor("system.posix_acl_access")).preflight(place(tmp_path / "ci.json"))
+    assert (stored(tmp_path / "ci.json"), temporary_files(tmp_path)) == (before, [])
+
+
 def owned(uid: int, gid: int, mode: int) -> os.stat_result:
     """Make the status of a file that belongs to somebody."""
     return os.stat_result((stat.S_IFREG | mode, 1, 1, 1, uid, gid, 0, 0, 0, 0))
