@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TextIO
@@ -19,6 +19,8 @@ from rotator.printing import brief, printable
 
 WIDEST = 110
 """Columns; beyond it the eye loses the line."""
+LEAST_ROOM = 16
+"""Columns; a token that is folded into fewer cannot be read."""
 
 WORDS = {
     Step.OBSERVE: "look",
@@ -121,18 +123,33 @@ class Board:
         row.add_row(mark, Text(event.credential, style="bold"), about)
         return row
 
-    def _row(self, mark: Text | Spinner, event: Event, about: Text) -> Table:
+    def _row(self, mark: Text | Spinner, event: Event, about: Text) -> Table | Group:
+        room = self._width - self._widest - LONGEST_WORDS - LONGEST_DURATION - len("✓    ")
+        parts = [part for part in (Text(subject(event)), about) if part]
+        if room < LEAST_ROOM:
+            return self._stacked(mark, event, parts)
         row = self._grid()
         row.add_column(width=1)
         row.add_column(min_width=self._widest, no_wrap=True)
         row.add_column(width=LONGEST_WORDS)
         row.add_column(ratio=1, overflow="fold")
         row.add_column(justify="right", width=LONGEST_DURATION, no_wrap=True)
-        room = self._width - self._widest - LONGEST_WORDS - LONGEST_DURATION - len("✓    ")
-        gap = "  " if len(subject(event)) + len(about) + 2 <= room else "\n"
-        parts = Text(gap).join(part for part in (Text(subject(event)), about) if part)
-        row.add_row(mark, Text(event.credential, style="bold"), WORDS[event.step], parts, brief(event.duration))
+        gap = Text("  " if len(subject(event)) + len(about) + 2 <= room else "\n")
+        row.add_row(
+            mark, Text(event.credential, style="bold"), WORDS[event.step], gap.join(parts), brief(event.duration)
+        )
         return row
+
+    def _stacked(self, mark: Text | Spinner, event: Event, parts: Sequence[Text]) -> Group:
+        """Write below whose step it is what it was about, where there is no room beside it."""
+        head, below = self._grid(), self._grid()
+        for grid in head, below:
+            grid.add_column(width=1)
+            grid.add_column(ratio=1, overflow="fold")
+        head.add_column(justify="right", width=LONGEST_DURATION, no_wrap=True)
+        head.add_row(mark, Text(event.credential, style="bold"), brief(event.duration))
+        below.add_row("", Text(" ").join([Text(WORDS[event.step]), *parts]))
+        return Group(head, below)
 
     def _grid(self) -> Table:
         grid = Table.grid(padding=(0, 1), expand=True)

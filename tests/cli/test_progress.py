@@ -188,6 +188,18 @@ def test_what_does_not_fit_is_folded_and_not_lost() -> None:
 
 
 @pytest.mark.usefixtures("narrow")
+def test_where_there_is_no_room_for_columns_it_stands_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token in a column of two characters is none that anybody could read; a long name leaves no room at all."""
+    monkeypatch.setenv("COLUMNS", "40")
+    names = ("terraform", "a-name-of-32-characters-it-is-so")
+    for name in names:
+        shown = drawn([event(Step.ISSUE, token=TOKEN, duration=MS, credential=name)])
+        first, *_, last = (line.rstrip() for line in ANSI.sub("", shown).splitlines())
+        assert (first[:11], first[-6:]) == (f"✓ {name[:9]}", " 13 ms")
+        assert last == f"  issue a new token {TOKEN}"
+
+
+@pytest.mark.usefixtures("narrow")
 def test_a_failure_is_red_and_says_what_to_do() -> None:
     """Message and hint stand in full under the step."""
     failed = event(Step.CONFIRM, Outcome.FAILED, destination=FILE, message="does not log in", hint="look at the store")
