@@ -49,7 +49,8 @@ class Server:
             self._server.prepare()
         except OSError as error:
             message = f"cannot listen at {listen.host}:{listen.port}: {error.strerror or error}"
-            raise ConfigError(message, hint="say another address: service.listen, or none") from None
+            hint = "say another address, or none: service.listen for the page, service.probes for probes and metrics"
+            raise ConfigError(message, hint=hint) from None
         self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
 
     @property

@@ -437,5 +437,6 @@ def test_probes_are_answered_also_where_there_is_no_page(house: House, capsys: p
         assert (ask(url, "/metrics", Host="rotate.tools.svc").status, ask(url, "/").status) == (200, 404)
         taken = ProbeSettings("127.0.0.1", int(url.rpartition(":")[2]))
         house.street.service_settings = ServiceSettings(listen=None, probes=taken)
-        with pytest.raises(ConfigError, match="cannot listen at"), answering(house.desk):
+        with pytest.raises(ConfigError, match="cannot listen at") as caught, answering(house.desk):
             pass
+        assert "service.probes" in caught.value.hint
