@@ -18,7 +18,7 @@ from rotator.doctor.finding import Diagnosis, Finding, Kind, Severity, found
 from rotator.doctor.gather import Look, see_store
 from rotator.doctor.given import stored_fault
 from rotator.doctor.token_checks import secret_wrong, why_forbidden, why_no_user, why_refused
-from rotator.errors import RotatorError
+from rotator.errors import ExitCode, RotatorError
 from rotator.fleet import Fleet, side_by_side
 from rotator.model import Credential, Held, Observation, Stored, Strategy, Token, TokenId, Unread
 from rotator.observe import understood
@@ -64,8 +64,19 @@ class Ward:
         return [
             *(it for _, _, found_ in examined for it in found_),
             *unique,
-            *self._each(Patient.diagnosis, patients, "credential"),
+            *self._each(self._diagnosis, patients, "credential"),
         ]
+
+    def _diagnosis(self, patient: Patient) -> Diagnosis:
+        """Examine a credential; once more where it seems to lock its consumers out, and was rotated meanwhile."""
+        found_ = patient.diagnosis()
+        if found_.exit_code is not ExitCode.LOCKED_OUT:
+            return found_
+        again = Patient(patient.credential, see_stores(patient.credential, self.settings.backends), None)
+        if again.held == patient.held or patient.look is None:
+            return found_
+        look = self.look(patient.credential.cluster)
+        return replace(again, look=look if look.cluster.view else None).diagnosis()
 
     def _each(self, work: Callable[[S], T], items: Sequence[S], name: str) -> list[T]:
         return side_by_side(work, items, self.fleet.parallel, name)

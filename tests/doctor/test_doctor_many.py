@@ -35,6 +35,24 @@ def test_who_is_rotated_while_doctor_looks_is_not_called_locked_out(clinic: Clin
     assert clinic.current != first
 
 
+def test_who_seems_to_be_locked_out_and_was_rotated_meanwhile_is_looked_at_again(clinic: Clinic) -> None:
+    """Without an overlap the record that was read is dead at once; who reads it now is well."""
+    first, secret = clinic.current, "11111111-1111-4111-8111-111111111111"
+    clinic.watch(secret)
+    done: list[str] = []
+
+    def intercept(asked: Request) -> Fault | None:
+        if asked.path == "/cluster/status" and not done:
+            done.append(asked.path)
+            clinic.change_token(secret=secret)
+            clinic.plant("ci", first, secret)
+        return None
+
+    clinic.pve.intercept = intercept
+    assert clinic.codes() == []
+    assert (clinic.refused(), bool(done)) == (1, True)
+
+
 def test_credentials_are_examined_side_by_side(clinic: Clinic) -> None:
     """Each takes several calls: one after the other, a fleet on a slow cluster takes minutes."""
     clinic.add("other")
