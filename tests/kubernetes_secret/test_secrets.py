@@ -62,7 +62,7 @@ def test_the_extra_is_the_one_that_the_package_has() -> None:
     """The hint can be typed, and the entry point leads to the class."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"{project['name']}[kubernetes]" == EXTRA
-    assert project["optional-dependencies"]["kubernetes"] == ["kubernetes>=31", "urllib3>=2"]
+    assert project["optional-dependencies"]["kubernetes"] == ["kubernetes>=37", "urllib3>=2"]
     entry = project["entry-points"]["rotator.backends"]["kubernetes"]
     assert entry == "rotator_backends.kubernetes_secret:KubernetesBackend"
 
