@@ -120,7 +120,7 @@ class Undoing:
         account = self.present.users.get(userid)
         if account is None or account.comment != comment_of(self.owner):
             return NOT_OURS
-        foreign = [it.id.name for it in account.tokens if not self._is_inits(it) and not self._is_rotates(it)]
+        foreign = [it.id.name for it in account.tokens if not self._is_own(it) and not self._is_rotates(it)]
         if foreign:
             return f"others made tokens of it: {', '.join(foreign)}"
         groups = sorted(
@@ -132,6 +132,10 @@ class Undoing:
 
     def _rotated(self, userid: str) -> Iterable[TokenState]:
         return (it for it in self.present.tokens_of(userid) if not self._is_inits(it))
+
+    def _is_own(self, token: TokenState) -> bool:
+        """Whether this set-up made it, and not another one of the same name, which works with it."""
+        return self._is_inits(token) and OperatorToken(token.id.userid, token.id.name) in self.made
 
     def _is_inits(self, token: TokenState) -> bool:
         return token.comment == comment_of(self.owner)

@@ -207,6 +207,21 @@ def test_an_operator_that_stays_keeps_its_record(new: Lab) -> None:
     new.rotate_now()
 
 
+def test_a_second_set_up_of_the_same_name_keeps_its_operator(new: Lab) -> None:
+    """Both have the machine's name; the first made the user whose token the second works with."""
+    new.init()
+    second = replace(new, folder=new.folder.parent / "second")
+    second.folder.mkdir()
+    assert second.init("--name", "second").exit_code == 0
+    undone = undo(new)
+    assert set(names(undone, "kept")) == {*MADE[:4]}
+    assert f"others made tokens of it: {second.record('operator')['token_id'].partition('!')[2]}" in str(undone)
+    assert second.call("now", "second").exit_code == 0
+    undo(second)
+    undo(new)
+    assert new.is_fresh()
+
+
 def test_a_configuration_that_was_changed_stays(new: Lab) -> None:
     """Somebody has put work into it; a record with other keys in it, and another schema, too."""
     new.init()
