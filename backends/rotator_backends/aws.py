@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rotator.backend import Traits
-from rotator.errors import ConfigError, ConflictError, RefusedError
+from rotator.errors import ConfigError, ConflictError, RefusedError, UnavailableError
 from rotator.model import Secret, Stored, Version
 from rotator_backends.aws_settings import AwsLocation, BackendSettings, backend_settings, located
 
@@ -85,7 +85,7 @@ class AwsBackend:
         if (before.version if before else None) != expected:
             raise ConflictError(f"{location.label} was {'made' if expected is None else 'changed'} by somebody else")
         if not secret.put(version, fields, over=before):
-            secret.promote(version, expected=expected)
+            _promote(secret, version, expected)
         return version
 
     def preflight(self, location: AwsLocation) -> None:
@@ -126,6 +126,17 @@ class AwsBackend:
         born |= {"Description": description} if description else {}
         tags = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
         return born | ({"Tags": tags} if tags else {})
+
+
+def _promote(secret: StagedSecret, version: Version, expected: Version | None) -> None:
+    """Make the version current; one that is refused is never tried again, and nobody is to find it pending."""
+    try:
+        secret.promote(version, expected=expected)
+    except ConflictError:
+        raise
+    except (RefusedError, UnavailableError):
+        secret.unstage(version)
+        raise
 
 
 def _check_creatable(location: AwsLocation) -> None:

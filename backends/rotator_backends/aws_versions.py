@@ -140,6 +140,8 @@ class StagedSecret:
     def promote(self, version: str, *, expected: str | None) -> None:
         """Make a version current, if the expected one still is (None: if there is none).
 
+        Who has lost has no pending label any more; who was refused keeps it, and may repeat it.
+
         Repeat: nothing changes while it still is. Crash: the one or the other is current.
         Raises: ``ConflictError``; ``OutcomeUnknownError``; ``UnavailableError``; ``RefusedError``.
         """
@@ -161,7 +163,6 @@ class StagedSecret:
             if current != expected:
                 self.unstage(version)
                 raise ConflictError(f"{self._place} was changed by somebody else")
-        self.unstage(version)
         raise error
 
     def unstage(self, version: str) -> None:

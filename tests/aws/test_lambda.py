@@ -295,6 +295,21 @@ def test_a_promotion_that_lost_its_answer_is_finished_by_the_repeat(f: Function)
     assert f.w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_a_promotion_that_is_refused_is_made_by_the_repeat(f: Function, code: str) -> None:
+    """The rotation goes on when AWS has more time, or the policy was mended: its version stays pending."""
+    first = f.settled()
+    token = f.begin()
+    for name in STEPS[:3]:
+        f.step(name, token)
+    f.aws.intercept = once("UpdateSecretVersionStage", lambda: Refuse(code))
+    with pytest.raises(RotationError, match="UpdateSecretVersionStage on"):
+        f.step("finishSecret", token)
+    assert (f.labels()[first], f.labels()[token]) == (["AWSCURRENT"], ["AWSPENDING"])
+    f.steps(token)
+    assert f.w.standing() == {"ci-1": "marked, ends in 1d", "ci-2": "marked"}
+
+
 def overwrite(f: Function) -> None:
     """Put another value there, as a person in a hurry does."""
     secret = f.w.pve.add_token("ci@pve", "hand")
