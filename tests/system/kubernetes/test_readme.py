@@ -43,7 +43,7 @@ def following(terminal: Terminal) -> Iterator[SimulatedKubernetes]:
         terminal.variables["KUBECONFIG"] = str(kubeconfig)
         terminal.where = terminal.home / "kubernetes"
         shutil.copytree(ROOT, terminal.where)
-        terminal.keep("kubernetes/operator.secret", terminal.operator["token_secret"])
+        terminal.keep("kubernetes/operator.secret", f"{terminal.operator['token_secret']}\n")
         terminal.keep("kubernetes/pve-root-ca.pem", terminal.pve.ca_pem.decode())
         terminal.before = lambda: roll_out(cluster)
         if is_aged():
