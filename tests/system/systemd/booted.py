@@ -86,7 +86,8 @@ def test_the_page_comes_true_where_systemd_runs(booted: Booted, watch: Callable[
     """The service rotates and reads its configuration again, the timer's run has nothing to do, people are answered."""
     checkout = booted.root / "srv" / "checkout"
     install, configure, serve, due = (block.text for block in shells(PAGE))
-    beside_service, beside_timer = (block.text for block in blocks(PAGE) if block.language == "text")
+    texts = [block.text for block in blocks(PAGE) if block.language == "text"]
+    beside_service, beside_timer = (text for text in texts if "rotate status" in text)
     with SimulatedPve(nodes=2) as pve:
         config = of_language(PAGE, "yaml")[0]
         for node, name in zip(pve.nodes, ("pve1.lan", "pve2.lan"), strict=True):
