@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from rotator.cli.init_draft import Draft, schema_text
 from rotator.cli.init_work import Action
 from rotator.cli.shapes import SetUp
 from rotator.errors import RotatorError
-from rotator.model import Destination
+from rotator.model import Destination, TokenId
 from rotator.setup import files
 from rotator.setup.config_text import SCHEMA_FILE
 from rotator.setup.plan import shown
 from rotator.setup.present import Present
-from rotator.setup.things import OperatorToken, Thing
+from rotator.setup.things import OperatorToken, User
 from rotator.setup.undo import Keep, Remove, Undoing
 from rotator.setup.work import Worker
 
@@ -36,7 +36,14 @@ def removals(draft: Draft, worker: Worker, present: Present) -> tuple[list[Actio
     gone = [it for it in decided if isinstance(it, Remove)]
     kept = [it for it in decided if isinstance(it, Keep)]
     actions = [taken(worker, it) for it in gone]
-    return [*actions, *(unlinked(path) for path in leaving(draft, kept))], [kept_of(it) for it in kept]
+    files_gone = leaving(draft, is_whole=not kept, is_ending=partial(ends, gone=gone, present=present))
+    return [*actions, *map(unlinked, files_gone)], [kept_of(it) for it in kept]
+
+
+def ends(token: TokenId, *, gone: Sequence[Remove], present: Present) -> bool:
+    """Say whether nobody can log in with a token afterwards."""
+    own = OperatorToken(token.userid, token.name)
+    return present.token(own) is None or not {own, User(token.userid)}.isdisjoint(it.thing for it in gone)
 
 
 def taken(worker: Worker, removal: Remove) -> Action:
@@ -57,14 +64,35 @@ def remaining(draft: Draft, kept: Sequence[SetUp], *, foresees: bool) -> list[Se
     """
     things = {it.thing for it in kept}
     stays = f"user {draft.journal.managed}" in things
-    operator = "stays" if " ".join(draft.journal.operator.words()) in things else "ends"
+    is_kept = is_operator_kept(draft, things)
+    operator = "stays" if is_kept else "ends"
     about = f"rotations write it; the token in it {'goes on working' if stays else 'ends'}"
     credentials = [it for it in draft.settings.credentials if it.name == draft.journal.credential]
     records = {place.label: (place, about) for it in credentials for place in it.destinations}
-    if not (foresees and draft.operator.label.startswith("file:")):
+    if is_kept or not (foresees and draft.operator.label.startswith("file:")):
         records[draft.operator.label] = (draft.operator, f"the operator's token was kept there, and {operator}")
     there = [left(place, why) for place, why in records.values() if may_be_there(draft, place)]
     return [*there, *([] if kept or draft.journal.is_untouched(draft.text) else [left_as_it_is(draft.path)])]
+
+
+def is_operator_kept(draft: Draft, kept: Collection[str]) -> bool:
+    """Say whether the token in the operator's record stays; one that it was rotated to does where its user does."""
+    made, token = draft.journal.operator, operator_token(draft)
+    if token is None or token.name == made.name:
+        return " ".join(made.words()) in kept
+    return f"user {token.userid}" in kept or User(token.userid) not in draft.journal.made
+
+
+def operator_token(draft: Draft) -> TokenId | None:
+    """Read which token the operator's record holds and nothing else; None where that is not so."""
+    place = draft.place
+    try:
+        stored = place.backend.read(place.destination.location)
+        token = place.destination.shape.read(stored)
+    except (RotatorError, ValueError):
+        return None
+    is_alone = stored is not None and set(stored.fields) == set(place.destination.shape.keys)
+    return token.id if token and is_alone else None
 
 
 def may_be_there(draft: Draft, place: Destination) -> bool:
@@ -95,32 +123,23 @@ def unlinked(path: Path) -> Action:
     )
 
 
-def leaving(draft: Draft, kept: Sequence[Keep]) -> list[Path]:
+def leaving(draft: Draft, *, is_whole: bool, is_ending: Callable[[TokenId], bool]) -> list[Path]:
     """List the files to remove: what was made and nobody has changed; the configuration only when nothing is left.
 
     The record of an operator's token that stays does so, too: nobody could get its secret again.
 
     The lock that the store made beside the record goes before it: later nobody would know of it.
     """
-    things = {it.thing for it in kept}
     made = [path for name in draft.journal.files if files.is_there(path := Path(name))]
-    found = [path for path in made if is_ours(draft, path, things)]
+    found = [path for path in made if is_of_no_use(draft, path, is_ending)]
     locks = [lock for path in found if files.is_there(lock := path.with_name(f".{path.name}.lock"))]
-    own = [draft.path] if not kept and draft.journal.is_untouched(draft.text) else []
+    own = [draft.path] if is_whole and draft.journal.is_untouched(draft.text) else []
     return [*locks, *found, *own]
 
 
-def is_ours(draft: Draft, path: Path, kept: Collection[Thing]) -> bool:
-    """Say whether a file still holds what a set-up puts there and nothing else, and nothing of what is kept."""
+def is_of_no_use(draft: Draft, path: Path, is_ending: Callable[[TokenId], bool]) -> bool:
+    """Say whether a file still holds what a set-up puts there and nothing else, and nobody needs that."""
     if path.name == SCHEMA_FILE:
         return files.read(path) == schema_text()
-    place = draft.place
-    try:
-        stored = place.backend.read(place.destination.location)
-        token = place.destination.shape.read(stored)
-    except (RotatorError, ValueError):
-        return False
-    is_alone = stored is not None and set(stored.fields) == set(place.destination.shape.keys)
-    if token is None or OperatorToken(token.id.userid, token.id.name) in kept:
-        return False
-    return is_alone and token.id.userid == draft.journal.operator.userid
+    token = operator_token(draft)
+    return token is not None and token.userid == draft.journal.operator.userid and is_ending(token)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from rotator.marker import Marker
 from rotator.testing.pve import SimulatedPve
 from rotator.testing.state import State
 from tests.setup.lab import CI, MADE, OPERATOR, Lab, changing, names
@@ -205,6 +206,25 @@ def test_an_operator_that_stays_keeps_its_record(new: Lab) -> None:
     assert record["message"].startswith("the operator's token was kept there, and stays;")
     assert (new.folder / "operator.json").exists()
     new.rotate_now()
+
+
+def test_an_operator_that_was_rotated_and_stays_keeps_its_record(new: Lab) -> None:
+    """Its token is another one than was made here, and lives on where its user does."""
+    new.init()
+    (name,) = new.pve.tokens(OPERATOR)
+    new.pve.delete_token(f"{OPERATOR}!{name}")
+    comment = Marker("lab", "operator", "planted", new.time.now(), published=True).comment()
+    new.watch(secret := new.pve.add_token(OPERATOR, "operator-1-abcde", privsep=False, comment=comment))
+    record = new.folder / "operator.json"
+    record.write_text(json.dumps({"token_id": f"{OPERATOR}!operator-1-abcde", "token_secret": secret}))
+    new.watch(new.pve.add_token(OPERATOR, "byhand"))
+    for more in ("--dry-run",), ():
+        (left,) = [it for it in undo(new, *more) if it["state"] == "left"]
+        assert (left["thing"], "and stays;" in left["message"]) == (f"record file:{record}", True)
+    assert new.works("operator")
+    new.pve.delete_token(f"{OPERATOR}!byhand")
+    undo(new)
+    assert (new.is_fresh(), record.exists()) == (True, False)
 
 
 def test_a_second_set_up_of_the_same_name_keeps_its_operator(new: Lab) -> None:
