@@ -15,6 +15,7 @@ from rotator.service.standing import (
     ConfigurationStanding,
     CredentialStanding,
     LeadershipStanding,
+    Standing,
     State,
 )
 
@@ -38,8 +39,8 @@ class Diary:
             self._tell(line)
         for name in change.credentials:
             self._credential(before.credentials.get(name), after.credentials[name])
-        if before.configuration is not after.configuration:
-            self._rotations.keep(after.credentials)
+        if before.configuration is not after.configuration or is_last_heard(before, after):
+            self._rotations.keep({*after.credentials, *after.at_work})
 
     def _lines(self, change: Change) -> Iterator[Line]:
         before, after = change.before, change.after
@@ -60,6 +61,11 @@ class Diary:
         if before and before.state in UNWELL and after.state is State.WELL:
             about = {"credential": after.name, "cluster": after.cluster, "before": str(before.state)}
             self._tell(Line("info", "well again", about))
+
+
+def is_last_heard(before: Standing, after: Standing) -> bool:
+    """Say whether the run of somebody has ended who is not configured any more: nothing else tells of its end."""
+    return any(name not in after.credentials for name in before.at_work.keys() - after.at_work.keys())
 
 
 def of_configuration(before: ConfigurationStanding, after: ConfigurationStanding) -> Iterator[Line]:

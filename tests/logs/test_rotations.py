@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Event as Signal
 
 import pytest
 
@@ -11,6 +12,7 @@ from rotator.events import Event, Outcome
 from rotator.logs.rotations import Line
 from rotator.model import Request
 from rotator.service.diary import Diary
+from rotator.service.scheduler import in_threads
 from rotator.service.service import Service
 from rotator.service.standing import LeadershipStanding
 from rotator.settings import ServiceSettings
@@ -163,6 +165,31 @@ def test_a_credential_that_goes_in_the_middle_of_a_rotation_is_told_all_the_same
     street.go_on(service, HOUR)
     assert sorted(it.fields["credential"] for it in lines if it.event == "rotated") == ["gone", "other"]
     assert street.works(other)
+
+
+def test_who_goes_while_a_thread_is_at_work_is_told_of_when_that_is_done(street: Street) -> None:
+    """And not as having tidied up what was only begun by then."""
+    gone, reached, taken = street.add("gone"), Signal(), Signal()
+
+    def wait(event: Event) -> None:
+        if event.step == "verify" and event.outcome is Outcome.STARTED:
+            reached.set()
+            taken.wait(20)
+
+    street.executor = in_threads(1)
+    street.listeners.append(wait)
+    service, lines = kept(street)
+    service.begin_due()
+    assert reached.wait(20)
+    street.credentials.remove(gone)
+    street.touch()
+    service.reload()
+    service.begin_due()
+    early = told(lines)
+    taken.set()
+    street.executor.shutdown()
+    service.close()
+    assert (early, told(lines)) == ([("info", "configuration taken up")], [("info", "rotated")])
 
 
 class Wavering:
