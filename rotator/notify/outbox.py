@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Condition, Event, Thread
 
 from rotator import bugs
@@ -76,9 +77,15 @@ class Outbox:
                 self._lose("the queue is full", 1)
             self._queue.append(notice)
             if self._thread is None:
-                self._thread = Thread(target=self._work, name=f"notify {self.name}", daemon=True)
-                self._thread.start()
+                self._begin()
             self._changed.notify_all()
+
+    def _begin(self) -> None:
+        """Begin to send; where the system has no thread for us the next notice tries again: a rotation goes on here."""
+        thread = Thread(target=self._work, name=f"notify {self.name}", daemon=True)
+        with suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
 
     def drain(self, seconds: float) -> None:
         """Wait until everything is delivered or given up, pauses and all, for so long at most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
@@ -16,6 +17,8 @@ from rotator.notify.outbox import PAUSES, Outbox
 
 NOW = datetime(2026, 5, 9, 7, 30, tzinfo=UTC)
 PATIENCE = 20
+MORE_THAN_THERE_IS = 1 << 62
+"""Bytes that no thread gets for its stack: more than a process may address."""
 
 
 def made(name: str) -> Notice:
@@ -160,3 +163,19 @@ def test_an_outbox_that_was_never_used_has_no_thread() -> None:
     box.drain(0)
     box.close(0)
     assert (box.delivered, box.dropped) == (0, 0)
+
+
+def test_where_no_thread_can_be_started_nothing_is_raised_and_the_next_notice_tries_again() -> None:
+    """Who puts something there is in the middle of a rotation."""
+    way = Way()
+    box = Outbox("ops", way)
+    before = threading.stack_size(MORE_THAN_THERE_IS)
+    try:
+        box.put(made("a"))
+    finally:
+        threading.stack_size(before)
+    assert not box.is_empty
+    box.put(made("b"))
+    box.drain(PATIENCE)
+    assert [name for name, _ in way.sent] == ["a", "b"]
+    box.close(PATIENCE)
