@@ -20,7 +20,7 @@ from rotator.settings_telling import CommandSettings
 
 Shell = Callable[..., Ended]
 MORE_THAN_THERE_IS = 1 << 62
-"""Bytes that no thread gets for its stack: all that a process may address."""
+"""Bytes that no thread gets for its stack: more than a process may address."""
 
 
 @pytest.fixture
