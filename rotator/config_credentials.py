@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -222,3 +222,15 @@ def _grants(part: CredentialPart) -> tuple[Grant, ...] | None:
 def _repeated(items: Sequence[Hashable]) -> list[int]:
     """Return the index of each item that an earlier one equals."""
     return [at for at, item in enumerate(items) if item in items[:at]]
+
+
+def with_siblings(credentials: Sequence[Credential]) -> tuple[Credential, ...]:
+    """Tell each credential which others have tokens of the same user."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for it in credentials:
+        names.setdefault((it.cluster, it.userid), []).append(it.name)
+    several = {user: frozenset(found) for user, found in names.items() if len(found) > 1}
+    return tuple(
+        replace(it, siblings=siblings) if (siblings := several.get((it.cluster, it.userid))) else it
+        for it in credentials
+    )

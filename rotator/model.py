@@ -159,6 +159,8 @@ class Credential:
     adopt: bool = False
     paused: bool = False
     is_operator: bool = False
+    siblings: frozenset[str] = frozenset()
+    """The names of all credentials of this user in the configuration, where there are several."""
 
     @property
     def primary(self) -> Destination:

@@ -169,6 +169,8 @@ def publication(view: View) -> list[Step]:
         if view.current and view.current not in view.ours:
             doomed.append(Revoke(view.current.id))
         return [*published, *doomed, *mirrors, Mark(None)]
+    if view.current and view.sibling(view.current.id):  # its own consumers use it
+        return [*published, *mirrors, Mark(None)]
     if view.current and view.is_adopted(view.current):  # named by its successor until that is marked, so it ends first
         return [*published, *mirrors, end_of(view.current, view), Mark(None)]
     return [*published, *mirrors, Mark(None), *ending(view)]
@@ -210,6 +212,8 @@ def warnings(view: View) -> list[str]:
             f"the overlap ({overlap}) is not longer than in_flight ({in_flight}): where an older record is put back "
             "meanwhile, its token may end before a run looks at it"
         )
-    if view.record and view.is_foreign(view.record.id):
+    if view.record and (other := view.sibling(view.record.id)):
+        notes.append(f"{view.record.id} is a token of the credential {other}, which goes on with it")
+    elif view.record and view.is_foreign(view.record.id):
         notes.append(f"{view.record.id} was made by somebody else; it is retired and revoked like any other")
     return notes

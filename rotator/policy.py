@@ -290,6 +290,8 @@ def adoption(view: View) -> Finding | None:
     """Take over a token that somebody else made."""
     if view.record is None or view.record.id in view.markers:
         return None
+    if other := view.sibling(view.record.id):
+        return Finding(Reason.ADOPT, f"{view.record.id} is a token of the credential {other}, which goes on with it")
     return Finding(Reason.ADOPT, f"{view.record.id} was made by somebody else; its age is unknown")
 
 

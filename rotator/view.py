@@ -102,8 +102,12 @@ class View:
         return self.is_pinned and token == TokenId(self.credential.userid, self.credential.base)
 
     def _ours(self) -> tuple[TokenState, ...]:
-        mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_predecessor(token))
+        mine = (token for token in self.seen.tokens if token.id in self.markers or self.is_left_to_us(token))
         return tuple(sorted(mine, key=lambda token: (self.serial(token.id), token.id.name)))
+
+    def is_left_to_us(self, token: TokenState) -> bool:
+        """Whether it is a predecessor of ours that is nobody else's: what was copied from another credential is."""
+        return self.is_predecessor(token) and not sibling_of(self.credential, token)
 
     def is_predecessor(self, token: TokenState) -> bool:
         """Whether one of ours names it as its predecessor, or has retired it.
@@ -129,6 +133,14 @@ class View:
             return False
         has_our_form = self.serial(token) > 0 or self.is_pinned_token(token)
         return not has_our_form or any(token == seen.id for seen in self.seen.tokens)
+
+    def sibling(self, token: TokenId) -> str:
+        """Return which other credential of the configuration issued a token or took it over; empty when none did.
+
+        That one ends it, when its own consumers have gone on.
+        """
+        state = next((it for it in self.seen.tokens if it.id == token), None)
+        return sibling_of(self.credential, state) if state else ""
 
     def serial(self, token: TokenId) -> int:
         """Return the serial in a token's name; 0 for a token that does not have our form."""
@@ -227,6 +239,14 @@ def is_marked_by(credential: Credential, token: TokenState) -> bool:
 def is_of(credential: Credential, marker: Marker) -> bool:
     """Whether a marker is this credential's of this owner."""
     return marker.credential == credential.name and marker.owner == credential.owner
+
+
+def sibling_of(credential: Credential, token: TokenState) -> str:
+    """Return the other credential of the configuration whose marker a token bears; empty when it bears none."""
+    marker = Marker.parse(token.comment) if credential.siblings else None
+    if marker is None or marker.owner != credential.owner or marker.credential == credential.name:
+        return ""
+    return marker.credential if marker.credential in credential.siblings else ""
 
 
 def own_marker(credential: Credential, token: TokenState) -> Marker | None:

@@ -137,8 +137,8 @@ def about(found: Found) -> list[str]:
     """Write what PVE tells of a token."""
     lines = [f"in {found.destination}" if found.destination else "in no record"]
     lines += [state(found), f"comment: {found.comment or 'none'}"] if found.exists else ["PVE does not know it"]
-    lines += ["it stays valid: a mirror alone held it; delete it once nobody uses it"] if found.stays else []
-    return [block(f"{INDENT}{line}") for line in lines]
+    stays = "it stays valid: a mirror alone held it, or another credential uses it; delete it once nobody does"
+    return [block(f"{INDENT}{line}") for line in (*lines, *([stays] if found.stays else []))]
 
 
 def warnings(found: Found) -> list[str]:

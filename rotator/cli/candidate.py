@@ -104,7 +104,7 @@ def found(view: View, pve: Pve, label: str, token: Token | TokenId) -> Found:
         expires=state.expire if state else None,
         comment=state.comment if state else "",
         works=is_accepted(token, pve) if state and isinstance(token, Token) else None,
-        stays=state is not None and bool(label) and not is_current,
+        stays=state is not None and bool(label) and (not is_current or bool(view.sibling(name))),
         also_in=(),
     )
 

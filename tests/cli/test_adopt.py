@@ -107,6 +107,22 @@ def test_a_foreign_token_that_is_gone_is_replaced(lab: Lab, foreign: str) -> Non
     assert lab.call("due").exit_code == 0
 
 
+def test_a_token_of_another_credential_is_replaced_and_stays_valid(lab: Lab) -> None:
+    """Somebody has copied a record to split it in two: whose token it is goes on with it."""
+    lab.add("ci")
+    lab.call("due")
+    lab.add("copy")
+    lab.plant("copy", *lab.record("ci").values())
+    shown = only(lab.json("adopt", "copy", "--dry-run")["results"])
+    assert (shown["found"]["stays"], shown["found"]["also_in"]) == (True, [])
+    assert "retire" not in [step["step"] for step in shown["steps"]]
+    before = lab.record("ci")
+    assert lab.call("adopt", "copy", "--yes").exit_code == 0
+    assert (lab.record("ci"), lab.works("ci"), lab.works("copy")) == (before, True, True)
+    assert lab.record("copy") != before
+    assert (lab.pve.token(before["token_id"]) or {})["expire"] == 0
+
+
 def test_a_foreign_token_in_a_mirror_is_replaced_and_stays_valid(lab: Lab) -> None:
     """The refusal of `rotate due` is about the mirror; nobody asked to end a token that no primary held."""
     mirror = lab.folder / "other.json"

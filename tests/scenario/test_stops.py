@@ -8,7 +8,7 @@ import pytest
 
 from rotator.errors import ExitCode, UnavailableError
 from rotator.fleet import survey
-from rotator.model import Request
+from rotator.model import Request, Strategy
 from rotator.testing.exchange import AnswerInstead
 from rotator.testing.faulty_backend import Before, Call, Operation
 from tests.world import OVERLAP, World, comes_to_rest
@@ -174,6 +174,50 @@ def test_an_adopted_token_is_replaced_retired_and_revoked_like_any_other(w: Worl
     assert w.pve.permissions(w.read()["token_id"]) == before
     assert before
     assert comes_to_rest(w, ci) == "ci-1"
+
+
+@pytest.mark.parametrize("is_pinned", [False, True])
+@pytest.mark.parametrize("overlap", [OVERLAP, timedelta()])
+def test_a_token_of_another_credential_is_replaced_and_not_ended(
+    w: World, overlap: timedelta, *, is_pinned: bool
+) -> None:
+    """Its record was copied, and who uses the token there is told nothing: it may be paused, or run too late."""
+    ci = w.settled(strategy=Strategy.REGENERATE if is_pinned else Strategy.FRESH)
+    w.write(w.read(), "copy.json")
+    copy = w.credential("copy", adopt=True, overlap=overlap, siblings=frozenset({"ci", "copy"}))
+    result = w.run(copy)
+    assert (result.exit_code, result.done, w.published("copy.json")) == (0, ("adopt",), "copy-1")
+    before = {"ci" if is_pinned else "ci-1": "marked", "copy-1": "marked"}
+    w.forget()
+    for it in ci, copy:
+        assert w.run(it).reason == "up-to-date"
+    assert (w.changes(), w.standing()) == ([], before)
+    assert (w.works("ci.json"), w.works("copy.json")) == (True, True)
+
+
+def test_a_token_that_another_credential_took_over_is_not_ended_sooner(w: World) -> None:
+    """One token made by hand was in two records: the first that replaces it gives it its end."""
+    w.hand_made()
+    w.write(w.read(), "copy.json")
+    both = frozenset({"ci", "copy"})
+    assert w.run(w.credential(adopt=True, siblings=both)).done == ("adopt",)
+    copy = w.credential("copy", adopt=True, overlap=timedelta(), siblings=both)
+    assert w.run(copy).done == ("adopt",)
+    assert w.standing() == {"ci-1": "marked", "copy-1": "marked", "hand": "marked, ends in 1d"}
+    w.clock.pass_by(OVERLAP + timedelta(minutes=1))
+    assert w.run(copy).done == ()
+    assert w.run(w.credential(siblings=both)).done == ("overlap-passed",)
+    assert w.standing() == {"ci-1": "marked", "copy-1": "marked"}
+
+
+def test_a_token_of_another_credential_ends_when_it_is_compromised(w: World) -> None:
+    """The leak first: the other one issues another token when it runs."""
+    ci = w.settled()
+    w.write(w.read(), "copy.json")
+    copy = w.credential("copy", adopt=True, siblings=frozenset({"ci", "copy"}))
+    assert w.run(copy, forced=True, compromised=True).done == ("forced",)
+    assert w.standing() == {"copy-1": "marked"}
+    assert w.run(ci).done == ("published-token-dead",)
 
 
 def test_a_machine_that_was_paused_while_a_mirror_was_written_ends_an_adopted_token_no_sooner(w: World) -> None:

@@ -186,6 +186,15 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         settings.backends["x"] = Shelf({})  # type: ignore[index] # the same
 
 
+def test_credentials_of_one_user_know_of_each_other(tmp_path: Path) -> None:
+    """None of them takes over what another one uses."""
+    item = "  - {{name: {0}, cluster: {1}, user: {2}@pve, destination: {{path: {0}}}}}\n"
+    others = [("two", "home", "ci"), ("apart", "home", "x")]
+    settings = read(tmp_path, config(more="".join(item.format(*it) for it in others)))
+    both = frozenset({"ci", "two"})
+    assert [it.siblings for it in settings.credentials] == [both, both, frozenset()]
+
+
 def test_thousands_of_credentials_are_read(tmp_path: Path) -> None:
     """In order, each with its own values."""
     item = "  - {{name: c{0}, cluster: home, user: u{0}@pve, destination: {{path: p{0}}}}}\n"

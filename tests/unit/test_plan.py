@@ -171,6 +171,9 @@ def test_what_is_given_up_is_said() -> None:
     assert warnings(View(seen(foreign(), record=foreign()))) == [
         "ci@pve!hand was made by somebody else; it is retired and revoked like any other"
     ]
+    theirs = ours(9, credential="other")
+    copied = seen(theirs, record=theirs, credential=replace(CREDENTIAL, siblings=frozenset({"ci", "other"})))
+    assert warnings(View(copied)) == [f"{theirs.id} is a token of the credential other, which goes on with it"]
     assert warnings(View(seen(CURRENT, record=CURRENT))) == []
 
 
