@@ -114,12 +114,13 @@ def story(docker: Docker, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
 
 
 def test_the_story_comes_true(story: Story) -> None:
-    """The consumer ends well: a rotation, a login with what is stored, nothing left to do. Then all is put away."""
-    shown = story.told()
-    assert ENDED.findall(shown) == ["0"], shown
-    assert "works on every endpoint" in shown
-    assert "up to date" in shown
-    assert set(re.findall(r"([a-z-]+)[_-]1 *\|", COLOUR.sub("", shown))) >= {"pve", "rotate", "consumer"}
+    """The consumer ends well: a rotation, a login with what is stored, nothing left to do; twice. Then all goes."""
+    for _ in ("after nothing", "after Ctrl-C"):
+        shown = story.told()
+        assert ENDED.findall(shown) == ["0"], shown
+        assert "works on every endpoint" in shown
+        assert "up to date" in shown
+        assert set(re.findall(r"([a-z-]+)[_-]1 *\|", COLOUR.sub("", shown))) >= {"pve", "rotate", "consumer"}
     with story.typed(DOWN) as process:
         assert process.wait() == 0
     assert story.left("container", "volume") == []
