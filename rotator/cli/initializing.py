@@ -35,6 +35,7 @@ from rotator.setup.present import Present
 from rotator.setup.proxmox_access import ProxmoxAccess
 from rotator.setup.things import OperatorToken, Thing
 from rotator.setup.trust import trust_of
+from rotator.setup.undo import ENDING
 from rotator.setup.uses import USES
 from rotator.setup.work import Worker
 
@@ -98,7 +99,8 @@ class Setup:
         if self.dry_run or not actions:
             stays = [*kept, *(remaining(draft, kept, foresees=True) if actions else [])]
             results = [*course.foresee(), *stays]
-            return Report(results, [*told(results), *staying(stays), *([] if actions else ["nothing to undo"])])
+            nothing = [] if actions else ["nothing to undo"]
+            return Report(results, [*told(results), *ending(actions), *staying(stays), *nothing])
         require_an_answer(self.asker, yes=self.yes)
         try:
             course.run()
@@ -241,6 +243,11 @@ def as_it_is(thing: Thing, present: Present) -> Thing:
     """Call the operator's token by the name that it has: it may have been made elsewhere, or replaced."""
     token = present.stored.token
     return OperatorToken(token.id.userid, token.id.name) if isinstance(thing, OperatorToken) and token else thing
+
+
+def ending(actions: Sequence[Action]) -> list[str]:
+    """Say what goes with a thing that is taken away: who only looks is not shown what each step is about."""
+    return [f"    {it.thing}: {it.message}" for it in actions if ENDING in it.message]
 
 
 def staying(stays: Sequence[SetUp]) -> list[str]:

@@ -15,6 +15,7 @@ from rotator.model import TokenState
 from rotator.setup.present import Held, Present
 from rotator.setup.things import Entry, Group, Member, OperatorToken, Role, Thing, User, Words, comment_of
 
+ENDING = "these tokens end with it"
 NOT_OURS = "its comment does not say any more that it was made here"
 
 
@@ -36,7 +37,7 @@ class Remove:
 
     def message(self) -> str:
         """Say what it does."""
-        tokens = f"; these tokens end with it, whoever reads them: {', '.join(self.ends)}" if self.ends else ""
+        tokens = f"; {ENDING}, whoever reads them: {', '.join(self.ends)}" if self.ends else ""
         return f"take away {self.thing.purpose()}{tokens}"
 
 

@@ -69,6 +69,7 @@ def test_it_says_which_tokens_end(new: Lab) -> None:
     (user,) = [it for it in shown if it["thing"] == f"user {CI}"]
     assert "these tokens end with it, whoever reads them: ci@pve!ci-1-" in user["message"]
     assert f"to-remove  pveum user delete {CI}" in result.stdout
+    assert f"    user {CI}: {user['message']}" in result.stdout.splitlines()
     assert new.works()
 
 
