@@ -133,9 +133,8 @@ class Tls(BuiltinSSLAdapter):
         """Take up another certificate; one that does not go with its key yet is looked at again."""
         if (ages := _ages(*self._files)) == self._seen:
             return
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(*self._files)
+            context = loaded(*self._files)
         except OSError as error:
             if ages != self._refused:
                 log.warning("the certificate that is there now is of no use: %s", error)
@@ -144,8 +143,16 @@ class Tls(BuiltinSSLAdapter):
         self.context, self._seen = context, ages
 
 
+def loaded(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Load a certificate and its key; nobody is asked at a terminal for the key's password. Raises: ``OSError``."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key, password="")
+    return context
+
+
 def _tls(certificate: Path, key: Path) -> Tls:
     try:
+        loaded(certificate, key)
         return Tls(certificate, key)
     except OSError as error:  # ssl.SSLError, too
         message = f"{certificate} and {key} cannot be used for TLS: {error.strerror or type(error).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -14,6 +15,12 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.cli.answering import answering
@@ -368,6 +375,22 @@ def test_a_key_that_is_another_ones_is_told(house: House, papers: Papers, tmp_pa
     other.renew()
     with pytest.raises(ConfigError, match="cannot be used for TLS"):
         house.open(replace(papers.listen, key=other.key))
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(
+    house: House, papers: Papers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At the start, and when it comes later: whoever waits at a terminal for an answer answers nobody."""
+    url, plain = house.open(papers.listen), load_pem_private_key(papers.key.read_bytes(), None)
+    papers.key.write_bytes(
+        plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password"))
+    )
+    os.utime(papers.key, (0, 0))
+    assert ask(url, "/healthz", context=papers.trusting()).status == 200
+    with pytest.raises(ConfigError, match="cannot be used for TLS") as caught:
+        house.open(papers.listen)
+    assert "without a password" in caught.value.hint
+    assert capfd.readouterr() == ("", "")
 
 
 def test_serve_answers_where_it_is_told_to(lab: Lab, tmp_path: Path, canary: str) -> None:
