@@ -102,6 +102,21 @@ def test_another_consumer_needs_no_other_token(node: Node) -> None:
     assert node.lab.is_fresh()
 
 
+def test_the_secret_of_another_token_is_not_written_over(node: Node) -> None:
+    """PVE shows it only once, and it may not yet have been taken to where it is used."""
+    node.set_up()
+    file = node.home / "operator.secret"
+    before = file.read_bytes()
+    done = node.set_up("--token", "second")
+    assert (done.returncode, file.read_bytes()) == (2, before)
+    assert f"{OPERATOR}!operator" in done.stderr
+    assert "--secret-file" in done.stderr
+    assert node.set_up("--token", "second", "--secret-file", "second.secret").returncode == 0
+    assert node.lab.pve.tokens(OPERATOR) == ["operator", "second"]
+    node.undo()
+    assert node.set_up("--token", "second").returncode == 0
+
+
 def without_names(state: State) -> State:
     """Blank what differs each time: names and secrets of tokens."""
     users = {
