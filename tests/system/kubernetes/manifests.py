@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[3] / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.parent.name for path in ROOT.glob("overlays/*/kustomization.yaml"))
 WORKLOADS = sorted(path.parent.name for path in ROOT.glob("workloads/*/kustomization.yaml"))
 STORES = sorted(path.parent.name for path in ROOT.glob("stores/*/kustomization.yaml"))
+VERSIONS = ("1.33", "1.35", "1.37")
+"""The oldest that is supported, the newest that kubernetes-validate knows, and one in between."""
 
 
 def kubectl(*arguments: str) -> str:

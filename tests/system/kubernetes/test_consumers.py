@@ -14,7 +14,7 @@ import pytest
 
 from rotator.durations import parse_duration
 from tests.system.kubernetes.cluster import configuration
-from tests.system.kubernetes.manifests import ROOT, Json, overlay, render
+from tests.system.kubernetes.manifests import ROOT, VERSIONS, Json, overlay, render
 
 FOLDERS = ("external-secrets", "vault-secrets-operator")
 LOOKS = 10
@@ -84,7 +84,8 @@ def test_a_consumer_logs_in_as_itself(folder: str, login: Sequence[str]) -> None
     assert found["audiences"] == ["vault"]
     assert found.get("serviceAccount", found.get("name")) == account["metadata"]["name"]
     assert account["automountServiceAccountToken"] is False
-    kubernetes_validate.validate(account, "1.37", strict=True)
+    for version in VERSIONS:
+        kubernetes_validate.validate(account, version, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,20 @@ import yaml
 
 from tests.docs.pages import blocks
 from tests.system.kubernetes.custom import FOREIGN
-from tests.system.kubernetes.manifests import OVERLAYS, ROOT, STORES, WORKLOADS, Json, combined, overlay, render, shown
+from tests.system.kubernetes.manifests import (
+    OVERLAYS,
+    ROOT,
+    STORES,
+    VERSIONS,
+    WORKLOADS,
+    Json,
+    combined,
+    overlay,
+    render,
+    shown,
+)
 
 PAGE = "deploy/kubernetes/README.md"
-VERSIONS = ("1.33", "1.35", "1.37")
-"""The oldest that is supported, the newest that kubernetes-validate knows, and one in between."""
 
 
 @functools.cache
