@@ -191,10 +191,7 @@ def test_a_token_that_others_gave_the_same_name_stays(new: Lab) -> None:
 
 
 def test_an_operator_that_stays_keeps_its_record(new: Lab) -> None:
-    """Who calls the installation otherwise has made what is there strange: nothing of it goes, and that is said.
-
-    Without its record the operator would be locked out, with a token that nobody could use and nobody knew of.
-    """
+    """Who calls the installation otherwise has made the token strange: without its record nobody could use it."""
     new.init()
     (name,) = new.pve.tokens(OPERATOR)
     text = new.config.read_text(encoding="utf-8")
