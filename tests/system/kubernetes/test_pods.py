@@ -268,6 +268,13 @@ def test_only_what_is_needed_is_reached(workload: str, store: str) -> None:
     assert sorted(kind for policy in policies for kind in policy["policyTypes"])[:2] == ["Egress", "Ingress"]
 
 
+def test_the_agent_that_gives_the_credentials_is_reached_in_a_cluster_of_either_protocol() -> None:
+    """At the addresses that EKS gives to pods, of which a cluster has one; and nowhere else by plain HTTP."""
+    (policy,) = (one for one in combined("cronjob", "stores/aws-pod-identity") if one["kind"] == "NetworkPolicy")
+    (rule,) = (rule for rule in policy["spec"]["egress"] if ports([rule]) == {80})
+    assert [to["ipBlock"]["cidr"] for to in rule["to"]] == ["169.254.170.23/32", "fd00:ec2::23/128"]
+
+
 def test_a_run_of_the_cronjob_neither_overlaps_nor_hangs() -> None:
     """Its deadlines go with its schedule."""
     spec = only("vault", "CronJob")["spec"]
