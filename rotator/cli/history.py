@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -99,8 +99,8 @@ def history(
     if verify and wanted != Wanted():
         raise click.UsageError("--verify is about all lines: it goes with no choice of them")
     audit = audit_of(asked)
-    found = list(read(audit.path))
-    return attest(asked, audit, found, expect_last) if verify else told(found, wanted)
+    found = read(audit.path)
+    return attest(asked, audit, list(found), expect_last) if verify else told(found, wanted)
 
 
 def audit_of(asked: Invocation) -> AuditSettings:
@@ -121,10 +121,13 @@ def read(path: Path) -> Iterator[Line]:
         raise ConfigError(f"the audit trail {path} cannot be read: {why}", hint=hint) from None
 
 
-def told(found: Sequence[Line], wanted: Wanted) -> Report:
-    """Show lines: people get a row for each that ended something."""
-    known = [it for line in found if line.fields and (it := recorded(line.fields)) and wanted.has(it)]
-    strange = sum(it.fields is None for it in found)
+def told(found: Iterable[Line], wanted: Wanted) -> Report:
+    """Show lines: people get a row for each that ended something. Only those that are asked for are kept meanwhile."""
+    known, strange = list[Recorded](), 0
+    for line in found:
+        strange += line.fields is None
+        if line.fields and (it := recorded(line.fields)) and wanted.has(it):
+            known.append(it)
     notes = [f"{strange} lines are none of ours, or torn: rotate history --verify"] if strange else []
     shown = [row(it) for it in known if it.outcome != Outcome.STARTED]
     headers = ("time", "credential", "step", "outcome", "reason", "token", "begun by", "rotation", "message")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rotator.cli.history import Wanted, read, told
 from rotator.cli.person import person
 from tests.cli.lab import START, Lab
 
@@ -102,6 +104,21 @@ def test_history_can_be_asked_for_a_part(lab: Lab, trail: Path) -> None:
     assert some("--failed") == []
     assert len(some("ci", "--since", "1d")) + len(some("--until", "1d")) == len(everything)
     assert trail.exists()
+
+
+def test_a_long_trail_is_not_held_in_memory(lab: Lab, trail: Path) -> None:
+    """A fleet writes millions of lines a year; who asks for one credential gets few of them."""
+    lab.call("due")
+    text = trail.read_bytes()
+    trail.write_bytes(text * (1_500_000 // len(text)))
+    tracemalloc.start()
+    try:
+        report = told(read(trail), Wanted(frozenset({"nobody"})))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.text == ["nothing is recorded of that"]
+    assert most < trail.stat().st_size / 4
 
 
 def test_a_failure_is_found(lab: Lab, trail: Path) -> None:
