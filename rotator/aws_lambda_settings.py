@@ -61,7 +61,8 @@ class FunctionSettings:
 
     def words(self) -> frozenset[str]:
         """Return what everybody may read, though consumers' records may have it too."""
-        return addresses(self.endpoints) | {self.owner, self.cluster, self.operator, *self.users}
+        names = {self.owner, self.cluster, self.operator, *self.users}
+        return addresses(self.endpoints) | names | {it.rpartition("@")[0] for it in self.users}
 
 
 @dataclass

@@ -6,8 +6,9 @@ inside of a longer text too, after the ``Secret`` itself is gone. This is a seco
 that no secret is handed to a log at all.
 
 Not learnt is what a store keeps beside the secret and people have to read: ids of tokens, times, what is too short to
-be told from a word. PVE's own secrets are not either: they are UUIDs, and every UUID is hidden by its form. What the
-configuration says to everybody, names and where clusters are, is spared: a consumer's record has it beside the secret.
+be told from a word. The name in an id is shown there, though a record has it by itself. PVE's own secrets are not
+either: they are UUIDs, and every UUID is hidden by its form. What the configuration says to everybody, names and where
+clusters are, is spared: a consumer's record has it beside the secret.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ _PLAIN = re.compile(
     rf"{UUID.pattern}|[^\s:/!@]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+|\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.\-_]+")
+_USER_REALM = re.compile(r"[^\s:/!@]@[A-Za-z][A-Za-z0-9.\-_]+!\Z")
+_FAR = 64
+"""Characters that are looked back for the end of a user and a realm; no realm is as long."""
 _SAME_EVERYWHERE = re.compile(r"[A-Za-z0-9_.~-]+")
 _RESERVED = re.compile(rb"[^A-Za-z0-9_.~-]")
 
@@ -76,8 +81,8 @@ class Known:
             end = position + self._length_at(text, position)
             if end <= max(position, shown):  # nothing, or a part of a word that is spared
                 position += 1
-            elif self._is_spared(text[position:end], spared):  # what goes on behind it may begin within
-                position, shown = position + 1, end
+            elif self._is_spared(text[position:end], spared) or is_token_name(text, position, end):
+                position, shown = position + 1, end  # what goes on behind it may begin within
             else:
                 parts += [text[start:position], HIDDEN]
                 start = position = end
@@ -94,6 +99,12 @@ class Known:
             return 0
         candidates = [*young.get(begin, ()), *old.get(begin, ())]
         return max((size for size, whole in candidates if hash(text[position : position + size]) == whole), default=0)
+
+
+def is_token_name(text: str, start: int, end: int) -> bool:
+    """Say whether what stands there is the name in a token's id: records have it in a key of its own."""
+    before = text[max(0, start - _FAR) : start]
+    return _NAME.fullmatch(text, start, end) is not None and _USER_REALM.search(before) is not None
 
 
 def forms(value: str) -> Iterator[str]:

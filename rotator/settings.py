@@ -126,7 +126,8 @@ class Settings:
         """Return what everybody may read, though consumers' records may have it too: names, and where clusters are."""
         found = {self.owner, *self.clusters, *self.backends}
         for credential in self.credentials:
-            found |= {credential.name, credential.userid, *(place.label for place in credential.destinations)}
+            found |= {credential.name, credential.userid, credential.userid.rpartition("@")[0]}
+            found |= {place.label for place in credential.destinations}
         return frozenset(found.union(*(addresses(cluster.endpoints) for cluster in self.clusters.values())))
 
 

@@ -150,6 +150,18 @@ def test_a_place_is_told_though_a_record_has_it_beside_the_secret(lab: Lab, rece
     assert all(place in message for message in (failed, *lines))
 
 
+def test_a_token_is_told_though_a_record_has_its_name_under_a_key_of_its_own(lab: Lab) -> None:
+    """Several well-known consumers want it so; the audit trail says which token was gone."""
+    lab.extra["audit"] = {"file": str(lab.folder / "audit.jsonl")}
+    lab.add("ci", destination={"path": str(lab.folder / "ci.env"), "preset": "pve-exporter"})
+    assert lab.call("due").exit_code == 0
+    (name,) = lab.pve.tokens("svc@pve")
+    lab.pve.delete_token(f"svc@pve!{name}")
+    assert lab.call("due").exit_code == 0
+    told = [it.get("message", "") for it in lab.json("history")["results"]]
+    assert f"svc@pve!{name} is published and does not exist at PVE" in told
+
+
 def test_who_is_told_of_what_is_configured(lab: Lab, receiver: Receiver) -> None:
     """A channel chooses occasions, a credential its channels."""
     lab.add("ci")
