@@ -23,7 +23,7 @@ from rotator.cli.config import many
 from rotator.cli.invocation import Invocation, common_options, invoked
 from rotator.cli.logs import Wish, acquaint, logged, logging_to_stderr, surviving
 from rotator.cli.notifying import telling
-from rotator.cli.stopping import Stop, handling, leave, stopping
+from rotator.cli.stopping import Stop, ended_after, handling, leave, stopping
 from rotator.cli.voice import say
 from rotator.clock import Clock, SystemClock
 from rotator.errors import ConfigError, RotatorError
@@ -45,6 +45,8 @@ SHORTEST_LEASE, LONGEST_LEASE = 3, 300
 GRACE = 20.0
 """Seconds that are left to what is under way, once we are told to stop. Kubernetes kills after 30, and giving a lease
 back may take 8 of them."""
+LAST = 29.0
+"""Seconds from then until the process has ended, whoever does not answer at its end."""
 
 
 class Serving(click.Command):
@@ -149,8 +151,8 @@ def run(asked: Invocation, clock: Clock, log: Log, *, candidacy: Candidacy, para
     metrics.watch(service.board)
     pages = routes(lambda: service.board.standing, pulse, metrics.registry, clock.now)
     desk = Desk(source, service, pages, clock, house.caught)
-    with telling(service, source, clock, metrics.lose), answering(desk):
-        until_stopped(service, bell, beat=together(pulse.beat, Systemd(os.environ).beat))
+    with ended_after(LAST) as count, telling(service, source, clock, metrics.lose), answering(desk):
+        until_stopped(service, bell, count, beat=together(pulse.beat, Systemd(os.environ).beat))
 
 
 def together(*doing: Callable[[], None]) -> Callable[[], None]:
@@ -201,13 +203,20 @@ def leader_of(settings: Settings, candidacy: Candidacy, clock: Clock, ring: Call
     return Campaign(Election(leases, identity(), clock, Terms(candidacy.lease)), ring)
 
 
-def until_stopped(service: Service, bell: Bell, grace: float = GRACE, beat: Callable[[], None] = lambda: None) -> None:
-    """Go on until a signal says to stop; then finish what is under way, within so many seconds."""
+def until_stopped(
+    service: Service,
+    bell: Bell,
+    count: Callable[[int], None],
+    grace: float = GRACE,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Go on until a signal says to stop, and tell which; then finish what is under way, within so many seconds."""
     with stopping(then=bell.ring) as stop, reloading(service.reload, bell.ring):
         tell_start(service)
         while not stop.signal:
             bell.wait(service.tick())
             beat()
+        count(stop.signal)
         service.stop()
         finish(service, bell, stop, grace, beat)
     say("rotate: stopped; nothing is under way")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -82,6 +83,26 @@ def handling(handler: Handler, signals: Iterable[signal.Signals] = SIGNALS) -> I
     finally:
         for number, was in before.items():
             signal.signal(number, was)
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[Callable[[int], None]]:
+    """Offer to count from a signal, and to end the process so many seconds later, whoever does not let us go then."""
+    timers = list[threading.Timer]()
+
+    def count(number: int) -> None:
+        why = "left behind who did not answer: for the lease, for a notice or as a reader; nothing is under way"
+        timer = threading.Timer(seconds, leave, (number, why))
+        timer.daemon = True
+        timers.append(timer)
+        with suppress(RuntimeError):  # the system has no thread for us
+            timer.start()
+
+    try:
+        yield count
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def tell(message: str) -> None:

@@ -26,16 +26,18 @@ from tests.service.year import Overlaps
 
 STUCK = """
 from rotator.cli.serving import until_stopped
+from rotator.cli.stopping import ended_after
 from rotator.service.bell import Bell
 from types import SimpleNamespace as Some
-import os, signal
+import os, signal, threading
 standing = Some(credentials=(), clusters=(), configuration=Some(path="x"))
 def tick():
     os.kill(os.getpid(), signal.SIGTERM)
     return 60.0
 quiet = lambda: None
-service = Some(board=Some(standing=standing), tick=tick, stop=quiet, reload=quiet, close=quiet, is_idle=False)
-until_stopped(service, Bell(), grace=0.1)
+service = Some(board=Some(standing=standing), tick=tick, stop=quiet, reload=quiet, close={close}, is_idle={idle})
+with ended_after({last}) as count:
+    until_stopped(service, Bell(), count, grace=0.1)
 """
 
 
@@ -193,11 +195,22 @@ def test_a_wish_that_comes_when_a_round_ends_is_done_at_once(tmp_path: Path, mom
 
 def test_what_takes_too_long_at_the_end_is_left_where_it_is() -> None:
     """Before Kubernetes kills the process, and with a word about it."""
-    command = [sys.executable, "-c", STUCK]
+    command = [sys.executable, "-c", STUCK.format(idle=False, close="quiet", last=60)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603 - constant
     assert ran.returncode == 128 + signal.SIGTERM
     assert "left what is under way where it is; the next run finishes it or cleans it up" in ran.stderr
     assert serving.GRACE < 30
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_whoever_does_not_let_go_at_the_end_is_left_behind(*, hangs: bool) -> None:
+    """Kubernetes, a webhook, readers of the page: together they may take longer than systemd waits for the process."""
+    close = "threading.Event().wait" if hangs else "quiet"
+    command = [sys.executable, "-c", STUCK.format(idle=True, close=close, last=0.1 if hangs else 60)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603 - constant
+    assert ran.returncode == (128 + signal.SIGTERM if hangs else 0)
+    assert ("left behind who did not answer" in ran.stderr) == hangs
+    assert serving.GRACE < serving.LAST < 30
 
 
 def test_a_bell_that_was_rung_before_does_not_let_anybody_wait() -> None:
