@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from rotator.backend import Backend
 from rotator.config_clusters import Clusters
-from rotator.config_credentials import Credentials, Settled, with_siblings
+from rotator.config_credentials import Credentials, Settled, knowing_others
 from rotator.config_crosses import Crosses
 from rotator.config_fields import site_of
 from rotator.config_places import Findings, Places
@@ -102,7 +102,7 @@ def _settle(path: Path, parts: Parts, findings: Findings, places: Places, enviro
         owner=parts.owner,
         backends=MappingProxyType(places.backends),
         clusters=MappingProxyType(clusters),
-        credentials=with_siblings([one.credential for one in credentials]),
+        credentials=knowing_others([one.credential for one in credentials], clusters),
         single_writer=frozenset(places.single_writer),
         service=service,
         telling=telling.settle(parts.audit),

@@ -26,6 +26,7 @@ from rotator.model import (
     TokenId,
     Window,
 )
+from rotator.settings import ClusterSettings, TokenOperator
 from rotator.yaml_lines import Loc
 
 EVERY = timedelta(days=30)
@@ -224,13 +225,23 @@ def _repeated(items: Sequence[Hashable]) -> list[int]:
     return [at for at, item in enumerate(items) if item in items[:at]]
 
 
-def with_siblings(credentials: Sequence[Credential]) -> tuple[Credential, ...]:
-    """Tell each credential which others have tokens of the same user."""
+def knowing_others(
+    credentials: Sequence[Credential], clusters: Mapping[str, ClusterSettings]
+) -> tuple[Credential, ...]:
+    """Tell each credential who else has tokens of the same user: other credentials, and the operator."""
     names: dict[tuple[str, str], list[str]] = {}
     for it in credentials:
         names.setdefault((it.cluster, it.userid), []).append(it.name)
     several = {user: frozenset(found) for user, found in names.items() if len(found) > 1}
+    operators = {
+        (name, it.operator.token.userid): it.operator.token
+        for name, it in clusters.items()
+        if isinstance(it.operator, TokenOperator)
+    }
+    shared = several.keys() | operators.keys()
     return tuple(
-        replace(it, siblings=siblings) if (siblings := several.get((it.cluster, it.userid))) else it
+        replace(it, siblings=several.get(user, frozenset()), operator=operators.get(user))
+        if (user := (it.cluster, it.userid)) in shared
+        else it
         for it in credentials
     )

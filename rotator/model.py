@@ -161,6 +161,8 @@ class Credential:
     is_operator: bool = False
     siblings: frozenset[str] = frozenset()
     """The names of all credentials of this user in the configuration, where there are several."""
+    operator: TokenId | None = None
+    """The token of this user that manages the cluster, where no record has it: after its end nothing is rotated."""
 
     @property
     def primary(self) -> Destination:

@@ -213,7 +213,7 @@ def warnings(view: View) -> list[str]:
             "meanwhile, its token may end before a run looks at it"
         )
     if view.record and (other := view.sibling(view.record.id)):
-        notes.append(f"{view.record.id} is a token of the credential {other}, which goes on with it")
+        notes.append(f"{view.record.id} is a token of {other}, which goes on with it")
     elif view.record and view.is_foreign(view.record.id):
         notes.append(f"{view.record.id} was made by somebody else; it is retired and revoked like any other")
     return notes

@@ -291,7 +291,7 @@ def adoption(view: View) -> Finding | None:
     if view.record is None or view.record.id in view.markers:
         return None
     if other := view.sibling(view.record.id):
-        return Finding(Reason.ADOPT, f"{view.record.id} is a token of the credential {other}, which goes on with it")
+        return Finding(Reason.ADOPT, f"{view.record.id} is a token of {other}, which goes on with it")
     return Finding(Reason.ADOPT, f"{view.record.id} was made by somebody else; its age is unknown")
 
 

@@ -135,9 +135,10 @@ class View:
         return not has_our_form or any(token == seen.id for seen in self.seen.tokens)
 
     def sibling(self, token: TokenId) -> str:
-        """Return which other credential of the configuration issued a token or took it over; empty when none did.
+        """Return who else of the configuration has a token; empty when nobody has.
 
-        That one ends it, when its own consumers have gone on.
+        The cluster's operator, or the credential that issued it or took it over: that one ends it, when its own
+        consumers have gone on.
         """
         state = next((it for it in self.seen.tokens if it.id == token), None)
         return sibling_of(self.credential, state) if state else ""
@@ -242,11 +243,13 @@ def is_of(credential: Credential, marker: Marker) -> bool:
 
 
 def sibling_of(credential: Credential, token: TokenState) -> str:
-    """Return the other credential of the configuration whose marker a token bears; empty when it bears none."""
+    """Return who else of the configuration has a token, by its marker or as the operator; empty when nobody has."""
+    if token.id == credential.operator:
+        return "the cluster's operator"
     marker = Marker.parse(token.comment) if credential.siblings else None
     if marker is None or marker.owner != credential.owner or marker.credential == credential.name:
         return ""
-    return marker.credential if marker.credential in credential.siblings else ""
+    return f"the credential {marker.credential}" if marker.credential in credential.siblings else ""
 
 
 def own_marker(credential: Credential, token: TokenState) -> Marker | None:

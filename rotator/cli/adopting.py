@@ -137,7 +137,7 @@ def about(found: Found) -> list[str]:
     """Write what PVE tells of a token."""
     lines = [f"in {found.destination}" if found.destination else "in no record"]
     lines += [state(found), f"comment: {found.comment or 'none'}"] if found.exists else ["PVE does not know it"]
-    stays = "it stays valid: a mirror alone held it, or another credential uses it; delete it once nobody does"
+    stays = "it stays valid: a mirror alone held it, or others use it, too; delete it once nobody does"
     return [block(f"{INDENT}{line}") for line in (*lines, *([stays] if found.stays else []))]
 
 

@@ -12,7 +12,7 @@ from rotator.model import Credential, Held, Request, Token, TokenId
 from rotator.observe import is_accepted, observe, read
 from rotator.plan import Plan, decide
 from rotator.pve import Pve
-from rotator.settings import RecordOperator, Settings, TokenOperator
+from rotator.settings import RecordOperator, Settings
 from rotator.view import View
 
 TAKE_OVER = Request(forced=True, adopt=True)
@@ -119,17 +119,13 @@ def with_others(candidate: Candidate, settings: Settings) -> Candidate:
 
 
 def others_with(token: TokenId, credential: Credential, settings: Settings) -> Iterator[str]:
-    """Yield where else a token is: in whose destinations, or in the operator's hands. What cannot be read has none."""
+    """Yield where else a token is: in whose destinations, or in the operator's record. What cannot be read has none."""
     own = {place.label for place in credential.destinations}
     users = (it for it in settings.credentials if (it.cluster, it.userid) == (credential.cluster, credential.userid))
     places = {place.label: place for it in users for place in it.destinations}
-    match settings.clusters[credential.cluster].operator:
-        case RecordOperator(place):
-            places[place.label] = place
-        case TokenOperator(used) if used == token:
-            yield f"the operator of cluster {credential.cluster}"
-        case _:
-            pass
+    operator = settings.clusters[credential.cluster].operator
+    if isinstance(operator, RecordOperator):
+        places[operator.destination.label] = operator.destination
     for label, place in places.items():
         held = read(place, settings.backends) if label not in own else None
         if isinstance(held, Held) and held.token and held.token.id == token:

@@ -147,9 +147,9 @@ class Found(Shape):
 
     ``destination`` is where it was found; "": at PVE only, under the name that the credential pins. ``exists`` is false
     when PVE does not know it (any more). ``works`` tells whether it logs in; null when that was not tried or nobody
-    answered. ``stays`` is true for a token that only a mirror holds, or that another credential of the configuration
-    issued: nothing here retires it. ``also_in`` says who else has one that is retired: destinations of other
-    credentials of the configuration, and the operator of the cluster.
+    answered. ``stays`` is true for a token that only a mirror holds, that another credential of the configuration
+    issued, or that is the operator's: nothing here retires it. ``also_in`` says who else has one that is retired:
+    destinations of other credentials of the configuration, and the operator's record.
     """
 
     token: str

@@ -187,7 +187,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_credentials_of_one_user_know_of_each_other(tmp_path: Path) -> None:
-    """None of them takes over what another one uses."""
+    """None of them ends what another one uses when it takes that over."""
     item = "  - {{name: {0}, cluster: {1}, user: {2}@pve, destination: {{path: {0}}}}}\n"
     others = [("two", "home", "ci"), ("apart", "home", "x")]
     settings = read(tmp_path, config(more="".join(item.format(*it) for it in others)))
