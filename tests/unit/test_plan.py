@@ -177,6 +177,21 @@ def test_what_is_given_up_is_said() -> None:
     assert warnings(View(seen(CURRENT, record=CURRENT))) == []
 
 
+def test_what_another_of_the_configuration_uses_is_replaced_and_not_ended() -> None:
+    """Whose it is goes on with it: a credential that issued it, or the operator."""
+    theirs, operator = ours(9, credential="other"), foreign("operator")
+    credential = replace(CREDENTIAL, adopt=True, siblings=frozenset({"ci", "other"}), operator=operator.id)
+
+    for token, others in (theirs, "the credential other"), (operator, "the cluster's operator"):
+        observation = seen(token, record=token, credential=credential)
+        plan = decide(observation)
+        words = f"{token.id} is a token of {others}, which goes on with it"
+        assert (plan.finding.reason, plan.finding.message) == (Reason.ADOPT, words)
+        assert warnings(View(observation)) == [words]
+        assert plan.steps[-2:] == (Confirm(), Mark(None))
+    assert Retire(foreign().id, DAY, None) in decide(seen(foreign(), record=foreign(), credential=credential)).steps
+
+
 def test_an_overlap_that_is_over_before_an_older_record_is_noticed_is_said() -> None:
     """A rotation counts as in flight for so long, and an older record that is put back meanwhile looks like one."""
     brief = replace(CREDENTIAL, overlap=CREDENTIAL.in_flight)

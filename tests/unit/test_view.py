@@ -290,3 +290,18 @@ def test_in_place_no_other_token_is_retired() -> None:
     pinned, old = foreign("ci", comment=marker.comment()), foreign("other-4-aaaaa")
 
     assert judge(seen(pinned, old, record=pinned, credential=PINNED)).reason is Reason.UP_TO_DATE
+
+
+def test_who_else_has_a_token_is_known_by_its_marker_or_its_id() -> None:
+    """Another credential of this configuration and owner, or the operator; nobody, where PVE does not list it."""
+    operator = foreign("operator")
+    credential = replace(CREDENTIAL, siblings=frozenset({"ci", "other"}), operator=operator.id)
+
+    def others(token: TokenState) -> str:
+        return View(seen(token, credential=credential)).sibling(token.id)
+
+    assert others(ours(9, credential="other")) == "the credential other"
+    assert others(operator) == "the cluster's operator"
+    assert [others(it) for it in (CURRENT, foreign(), ours(9, credential="third"))] == ["", "", ""]
+    assert others(ours(9, credential="other", owner="somebody")) == ""
+    assert View(seen(credential=credential)).sibling(foreign("gone").id) == ""
