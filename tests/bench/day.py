@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -39,15 +40,19 @@ HOURS = 24
 
 @dataclass(frozen=True)
 class Day:
-    """What a day took. The memory is that of the process, in MB, after the first hour and after the last."""
+    """What a day took. The memory is that of the process, in MB, after each hour."""
 
     cpu: float
     wall: float
     rotations: int
     wakes: int
     well: int
-    first: float
-    last: float
+    held: tuple[float, ...]
+
+    @property
+    def growth(self) -> float:
+        """Its last six hours to six before; not to the first three, in which the first revocations are met."""
+        return statistics.fmean(self.held[-6:]) / statistics.fmean(self.held[3:9])
 
 
 def plant(street: Street, number: int, of: int) -> None:
@@ -95,7 +100,7 @@ def live(folder: Path, credentials: int) -> Day:
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         well = sum(it.state is State.WELL for it in service.board.standing.credentials.values())
         service.close()
-    return Day(cpu, wall, counts["rotations"], counts["wakes"], well, held[0], held[-1])
+    return Day(cpu, wall, counts["rotations"], counts["wakes"], well, tuple(held))
 
 
 def is_rotation(event: Event) -> bool:
@@ -105,4 +110,5 @@ def is_rotation(event: Event) -> bool:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        sys.stdout.write(json.dumps(asdict(live(Path(place), int(sys.argv[1])))) + "\n")
+        made = live(Path(place), int(sys.argv[1]))
+    sys.stdout.write(json.dumps({**asdict(made), "growth": made.growth}) + "\n")
