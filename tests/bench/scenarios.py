@@ -225,6 +225,7 @@ def day() -> Iterator[Row]:
     told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603 - ours
     taken = Taken(told["wall"], told["cpu"], 0, Counter(), Counter(), (), (), max(told["held"]))
     bounds = (
+        Target("memory at its end / after an hour", told["held"][-1] / told["held"][0], 1.02),
         Target("MB at any hour", max(told["held"]), 150),
         Target("memory of its last hours / of earlier ones", told["growth"], 1.01),
         Target("credentials that are well", told["well"], 10_000, at_least=True),
